@@ -1,0 +1,1 @@
+"""What it means: statistics, metrics, intervals, comparisons. Imports polars, numpy, scipy."""

@@ -1,0 +1,1 @@
+"""What is on disk: table contracts, sources, splits and runs. Imports polars and the stdlib."""

@@ -1,0 +1,1 @@
+"""One file per simulator: populations whose true rewards are known."""

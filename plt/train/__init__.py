@@ -1,0 +1,1 @@
+"""What learns: methods, features, scoring. Only this folder knows tensors."""

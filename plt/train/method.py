@@ -1,0 +1,150 @@
+"""What a method is: the Scorer and Method protocols, and the facts on its card. No torch here."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, Self, TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plt.data.preferences import Preferences
+
+IntArray: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float64]
+Tune = Literal["head", "lora", "full"]
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called as progress(what, done, total); total 0 means unknown."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """The progress callback that says nothing."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Distinct (prompt, response) texts; rows of a scoring call index them.
+
+    Attributes:
+        prompts: n conversations up to the answer, each a list of {role, content}.
+        responses: n answers; (prompts[i], responses[i]) is distinct from every other.
+    """
+
+    prompts: Sequence[Sequence[Mapping[str, str]]]
+    responses: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.responses)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How to compute, never what: no field may change a score beyond rounding.
+
+    Attributes:
+        device: ``auto`` is an accelerator where there is one, else the CPU.
+        dtype: Of the backbone; heads are float64 on the CPU always.
+        batch_size: Texts a forward pass.
+        cache_dir: Where distinct texts' features are kept; None keeps nothing.
+        progress: Called during long work.
+    """
+
+    device: str = "auto"
+    dtype: str = "float32"
+    batch_size: int = 32
+    cache_dir: Path | None = None
+    progress: Progress = silent
+
+
+@dataclass(frozen=True)
+class TrainContext:
+    """Everything a method may know about its surroundings.
+
+    Attributes:
+        seed: The run's seed; stages derive theirs from it.
+        work_dir: The only place that a method may write to.
+        compute: Device, dtype, batch size, cache, progress.
+        users: A `users/1` table, when the data came with one.
+    """
+
+    seed: int
+    work_dir: Path
+    compute: Compute = field(default_factory=Compute)
+    users: pl.DataFrame | None = None
+
+
+class RewardScorer(Protocol):
+    """Says how much a person would like one response. User None is the population."""
+
+    def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
+        """Rewards of shape (len(rows),): of text rows[i] for users[i]."""
+        ...
+
+
+class MarginScorer(Protocol):
+    """Says how much a person prefers one response to another. User None is the population."""
+
+    def margin(
+        self, texts: Texts, a: IntArray, b: IntArray, users: Sequence[str | None]
+    ) -> FloatArray:
+        """Log-odds of shape (len(a),) that users[i] prefers text a[i] to text b[i]."""
+        ...
+
+
+Scorer: TypeAlias = RewardScorer | MarginScorer
+
+
+class Method(Protocol):
+    """A scorer that can learn. The constructor takes one frozen config and does no work.
+
+    A method also has `reward` or `margin`, as its card says in `scores`.
+    """
+
+    def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """Learns from train and val rows of seen users; the caller removed everything else."""
+        ...
+
+    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """A light copy that shares weights and knows the users in `prefs`; self is unchanged."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Writes safetensors and JSON under `path`; never a pickle."""
+        ...
+
+    @classmethod
+    def load(cls, path: Path, compute: Compute) -> Self:
+        """The inverse of `save`."""
+        ...
+
+
+@dataclass(frozen=True)
+class MethodCard:
+    """The facts about a method that need no import of it.
+
+    Attributes:
+        target: ``module:class``; the class takes one frozen dataclass, its `Config`.
+        config: ``module:class`` of that dataclass.
+        summary: One line for `plt ls methods`.
+        paper: Who proposed it, with year; or "baseline".
+        personal: Whether the reward depends on the user.
+        trains: Whether `fit` learns anything.
+        needs_history: Whether scoring reads the user's past judgements.
+        needs_profile: Whether it reads what users say of themselves.
+        scores: ``reward`` or ``margin``: which of the two it implements.
+        backbone: What it needs of a language model.
+        aliases: Other names that it answers to.
+    """
+
+    target: str
+    config: str
+    summary: str
+    paper: str
+    personal: bool
+    trains: bool = True
+    needs_history: bool = False
+    needs_profile: bool = False
+    scores: Literal["reward", "margin"] = "reward"
+    backbone: Literal["none", "features", "forward"] = "features"
+    aliases: tuple[str, ...] = ()
