@@ -1,6 +1,99 @@
 """What a person types. Heavy imports happen only inside command bodies."""
 
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+from typing import Any
+
+from plt.errors import PltError
+
+EXIT_USAGE = 2
+EXIT_FAILED = 3
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command line and returns its exit code."""
-    raise SystemExit("plt: no command yet")
+    """Runs one command line.
+
+    Args:
+        argv: The arguments behind ``plt``; by default the process's own.
+
+    Returns:
+        0 done; 1 the check says no; 2 the person can fix it; 3 plt failed; 130 interrupted;
+        141 the pipe was closed.
+    """
+    # Typer vendors click and offers no public name for the base of its own usage errors.
+    from typer._click.exceptions import ClickException, NoArgsIsHelpError
+
+    from plt.cli.app import app
+    from plt.cli.streams import set_arguments
+
+    set_arguments(sys.argv[1:] if argv is None else argv)
+    try:
+        outcome = app(args=argv, prog_name="plt", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else _deliver(outcome)
+    except NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return EXIT_USAGE
+    except ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context is not None else "plt"
+        _complain(f"{error.format_message()}\nhint: {command} --help")
+        return EXIT_USAGE
+    except PltError as error:
+        _complain(str(error))
+        return error.exit_code
+    except BrokenPipeError:
+        _forget_stdout()
+        return EXIT_PIPE_CLOSED
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception:
+        return _failed()
+
+
+def _deliver(outcome: Any) -> int:
+    """Writes a command's Result to stdout, outside Typer, and returns its exit code."""
+    if outcome is None:  # the root was asked for help or version
+        return 0
+    from plt.cli.render import to_json, to_markdown, to_terminal
+    from plt.cli.streams import say, write_stdout
+
+    result, as_json = outcome
+    if result.payload is not None:
+        write_stdout(result.payload)
+    elif as_json:
+        write_stdout(to_json(result).encode("utf-8", "backslashreplace"))
+    elif result.blocks:
+        plain = not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        text = to_markdown(result.blocks) if plain else to_terminal(result.blocks)
+        write_stdout(text.encode("utf-8", "backslashreplace"))
+    elif result.path is not None:
+        write_stdout(f"{result.path}\n".encode())
+    if result.hint:
+        say(f"next: {result.hint}")
+    return int(result.exit_code)
+
+
+def _complain(text: str) -> None:
+    from plt.cli.streams import printable
+
+    print(f"plt: {printable(text)}", file=sys.stderr)
+
+
+def _failed() -> int:
+    """A bug or a lack of memory: the traceback goes to a file, its path to the person."""
+    handle, name = tempfile.mkstemp(prefix="plt-failure-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(traceback.format_exc())
+    last = traceback.format_exc().strip().splitlines()[-1]
+    _complain(f"plt failed: {last}\nthe traceback is in {Path(name)}\nhint: please report it")
+    return EXIT_FAILED
+
+
+def _forget_stdout() -> None:
+    """Python would complain about the closed pipe once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

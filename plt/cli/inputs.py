@@ -1,0 +1,88 @@
+"""What DATA and RUN arguments mean: a registry name, a path, or ``-`` for what is piped in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plt.cli.streams import STDIN, read_stdin, say
+from plt.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from plt.data.preferences import Preferences
+    from plt.data.table import Meta, Source
+
+
+def table_source(text: str) -> Source | str:
+    """The bytes of a piped table, a path, or a registry name.
+
+    Raises:
+        UsageError: ``-`` with several piped paths where one table is wanted.
+    """
+    if text != STDIN:
+        return text
+    piped = read_stdin()
+    if isinstance(piped, bytes):
+        return piped
+    if len(piped) != 1:
+        raise UsageError(f"standard input holds {len(piped)} lines where one table is wanted")
+    return piped[0]
+
+
+def load_preferences(text: str, raw: Path | None = None) -> Preferences:
+    """The preference table that DATA names, with a word on stderr where it was mended."""
+    from plt.data import catalog
+    from plt.data.preferences import read_preferences
+
+    source = table_source(text)
+    if isinstance(source, str):
+        if raw is not None or not catalog.is_path(source):
+            return catalog.load(source, raw)
+        source = Path(source)
+    _note_foreign(source)
+    return read_preferences(source)
+
+
+def load_votes(text: str) -> tuple[pl.DataFrame, Meta]:
+    """The votes of the table that DATA names, without its texts."""
+    from plt.data import catalog
+    from plt.data.preferences import Preferences, read_votes
+
+    source = table_source(text)
+    if isinstance(source, str):
+        found = catalog.locate(source)
+        if isinstance(found, Preferences):
+            return found.votes, found.meta
+        source = found
+    _note_foreign(source)
+    return read_votes(source)
+
+
+def _note_foreign(source: Source) -> None:
+    from plt.data.preferences import count_turned
+    from plt.data.table import read_meta, source_name
+
+    meta, tag = read_meta(source)
+    name = source_name(source)
+    if tag is None:
+        say(f"{name} carries no plt.schema; taken for preferences/1 because its columns fit")
+    if not meta.oriented:
+        turned = count_turned(source)
+        if turned:
+            say(f"{name}: {turned} rows had their responses turned round to one orientation")
+
+
+def run_paths(arguments: list[str]) -> list[Path]:
+    """The paths of RUN arguments, with ``-`` replaced by the piped lines."""
+    paths: list[Path] = []
+    for argument in arguments:
+        if argument != STDIN:
+            paths.append(Path(argument))
+            continue
+        piped = read_stdin()
+        if isinstance(piped, bytes):
+            raise UsageError("a run is wanted, and a table was piped in", hint="plt report RUN...")
+        paths.extend(Path(line) for line in piped)
+    return paths

@@ -1,0 +1,89 @@
+"""DATASETS and SIMULATORS: every name that DATA may be, as facts that need no import.
+
+A name is `dataset` or `dataset:variant`; `synthetic:*` names are the simulators at their defaults.
+Adding one is a file in `sources/` or `simulate/` and one entry here.
+"""
+
+import difflib
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from plt.errors import UsageError
+
+SYNTHETIC = "synthetic:"
+
+
+@dataclass(frozen=True)
+class DatasetCard:
+    """The facts about a named source.
+
+    Attributes:
+        target: ``module`` of the source; it has `load(raw, variant)` and the hub constants.
+        summary: One line for `plt ls datasets`.
+        paper: Who published it, with year.
+        license: Licence of the texts.
+        variants: Pinned variants behind the colon, each with one line.
+    """
+
+    target: str
+    summary: str
+    paper: str
+    license: str
+    variants: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SimulatorCard:
+    """The facts about a simulator.
+
+    Attributes:
+        target: ``module`` with a frozen dataclass `Config` and `simulate(config)`.
+        summary: One line for `plt ls datasets`.
+        paper: Where the population comes from.
+    """
+
+    target: str
+    summary: str
+    paper: str
+
+
+SIMULATORS: dict[str, SimulatorCard] = {}
+DATASETS: dict[str, DatasetCard] = {}
+
+
+def names() -> list[str]:
+    """Every name that DATA may be."""
+    variants = [f"{name}:{v}" for name, card in DATASETS.items() for v in card.variants]
+    return sorted([*DATASETS, *variants, *(SYNTHETIC + name for name in SIMULATORS)])
+
+
+def refuse_unknown(kind: str, name: str, known: list[str], hint: str) -> None:
+    """Raises a UsageError that names the nearest known name."""
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    suggestion = f"; did you mean '{near[0]}'?" if near else ""
+    raise UsageError(f"there is no {kind} '{name}'{suggestion}", hint=hint)
+
+
+def simulator(name: str) -> SimulatorCard:
+    """The simulator called `name`, with or without ``synthetic:`` in front."""
+    bare = name.removeprefix(SYNTHETIC)
+    if bare not in SIMULATORS:
+        refuse_unknown("simulator", bare, list(SIMULATORS), "plt ls datasets")
+    return SIMULATORS[bare]
+
+
+def dataset(name: str) -> tuple[DatasetCard, str | None]:
+    """The card and the variant of ``name`` or ``name:variant``."""
+    base, _, variant = name.partition(":")
+    card = DATASETS.get(base)
+    if card is None or (variant and variant not in card.variants):
+        refuse_unknown("dataset", name, names(), "plt ls datasets")
+    assert card is not None
+    return card, variant or None
+
+
+def load_module(target: str) -> Any:
+    """The module behind a card's target."""
+    return importlib.import_module(target)
