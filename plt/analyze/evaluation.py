@@ -1,0 +1,153 @@
+"""Scores tables to figures: which rows count, and the metrics table of a run.
+
+A row counts when its label takes a side; ties are left out and counted. A margin of exactly 0 is a
+wrong answer (strict >), as in every published table.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plt.analyze.clusters import CodeArray, FloatArray
+from plt.analyze.registry import METRICS, MetricCard, load_metric
+from plt.analyze.uncertainty import Interval, Target, default_target
+from plt.data.schema import METRICS as METRICS_TABLE
+from plt.data.schema import conform
+from plt.data.table import dense_codes
+
+JUDGEMENT = ("pair_id", "user_id", "occurrence")
+MEASURED_BY = ("split", "user_split", "control", "n_shots")
+
+
+@dataclass(frozen=True)
+class EvaluationRows:
+    """The rows of a scores table that take a side.
+
+    Attributes:
+        margin: Log-odds that response_a is preferred, [rows].
+        prefers_a: Whether the person prefers response_a, [rows].
+        users: User codes 0..U-1, [rows]; None for data without users.
+        groups: Group codes 0..G-1, [rows].
+        user_names: The names behind the user codes, sorted.
+        n_ties: Judgements left out because their label is a tie.
+    """
+
+    margin: FloatArray
+    prefers_a: NDArray[np.bool_]
+    users: CodeArray | None
+    groups: CodeArray
+    user_names: pl.Series
+    n_ties: int
+
+    @functools.cached_property
+    def correct(self) -> FloatArray:
+        """1.0 where the margin has the sign of the label, 0.0 elsewhere and where it is 0."""
+        right = np.where(self.prefers_a, self.margin > 0, self.margin < 0)
+        return right.astype(np.float64)
+
+    @property
+    def signed(self) -> FloatArray:
+        """Log-odds of the response that the person prefers, [rows]."""
+        return np.where(self.prefers_a, self.margin, -self.margin)
+
+    @property
+    def target(self) -> Target:
+        """What intervals on these rows generalise to by default."""
+        return "groups" if self.users is None else default_target(self.user_names.len())
+
+
+def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
+    """The rows of `scores` that take a side, as arrays.
+
+    Args:
+        scores: Rows of one run under one control; `label`, `margin`, `user_id` and `group` are
+            read. Labels that are null are no judgements and are left out uncounted.
+    """
+    judged = scores.filter(pl.col("label").is_not_null())
+    sided = judged.filter(pl.col("label") != 0.5)
+    users, names = dense_codes(sided["user_id"])
+    groups, _ = dense_codes(sided["group"].cast(pl.String).fill_null("-"))
+    return EvaluationRows(
+        margin=sided["margin"].to_numpy(),
+        prefers_a=(sided["label"] > 0.5).to_numpy(),
+        users=None if names.len() == 0 else users,
+        groups=groups,
+        user_names=names,
+        n_ties=judged.height - sided.height,
+    )
+
+
+def measure(scores: pl.DataFrame, *, command: str) -> pl.DataFrame:
+    """Every registered metric of every part of a scores table.
+
+    Args:
+        scores: A `scores/1` table, possibly of several runs.
+        command: The command that measures, for the metrics table.
+
+    Returns:
+        A `metrics/1` table: for each run, split, kind of user, control and number of shots, each
+        metric in each of its averages. What cannot be computed is null with a zero count.
+    """
+    parts = scores.partition_by("run_id", *MEASURED_BY, as_dict=True, maintain_order=True)
+    records = []
+    for part in parts.values():
+        rows = evaluation_rows(part)
+        first = part.row(0, named=True)
+        about = {name: first[name] for name in ("run_id", "dataset", "method", "seed")}
+        about |= {name: first[name] for name in MEASURED_BY}
+        for name, card in METRICS.items():
+            if card.kind != "scores":
+                continue
+            for average in card.averages:
+                found = compute(card, rows, average)
+                records.append(about | {"command": command, "metric": name} | _figure(found, rows))
+                records[-1] |= {"average": average, "higher_is_better": card.higher_is_better}
+    table = pl.DataFrame(records, schema_overrides=_types(), infer_schema_length=None)
+    return conform(table, METRICS_TABLE)
+
+
+def _types() -> dict[str, pl.DataType]:
+    return {column.name: column.dtype for column in METRICS_TABLE.columns}
+
+
+def compute(card: MetricCard, rows: EvaluationRows, average: str | None) -> Interval:
+    """One metric on one set of rows."""
+    if average == "user" and rows.users is None:
+        return Interval(None, None, None, "groups", "none", 0.95, reason="data without users")
+    found: Interval = load_metric(card)(rows, average)
+    return found
+
+
+def _figure(found: Interval, rows: EvaluationRows) -> dict[str, object]:
+    return {
+        "value": found.value,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "interval": found.label if found.low is not None else found.reason,
+        "n_users": rows.user_names.len(),
+        "n_groups": int(np.unique(rows.groups).size),
+        "n_pairs": rows.margin.size,
+        "n_ties": rows.n_ties,
+    }
+
+
+def select_rows(
+    scores: pl.DataFrame, splits: Sequence[str] = ("test",), user_split: str | None = "seen"
+) -> pl.DataFrame:
+    """The rows of a scores table that a comparison is about, without controls.
+
+    Args:
+        scores: A `scores/1` table.
+        splits: The splits wanted; a table without splits is taken whole.
+        user_split: Kind of users wanted; rows without one are kept.
+    """
+    kept = scores.filter(pl.col("control").is_null(), pl.col("n_shots").is_null())
+    if kept["split"].null_count() < kept.height:
+        kept = kept.filter(pl.col("split").cast(pl.String).is_in(list(splits)))
+    if user_split is not None and kept["user_split"].null_count() < kept.height:
+        kept = kept.filter(pl.col("user_split").cast(pl.String) == user_split)
+    return kept
