@@ -160,8 +160,14 @@ def _differences(found: dict[str, Any], asked: dict[str, Any], prefix: str = "")
 
 
 @contextlib.contextmanager
-def recording(run: Run) -> Iterator[Run]:
-    """Marks a run as started, and at the end of the block as what became of it."""
+def recording(run: Run, arguments: Mapping[str, Any] | None = None) -> Iterator[Run]:
+    """Marks a run as started, and at the end of the block as what became of it.
+
+    Args:
+        run: As `open_run` found or made it.
+        arguments: What else was typed and does not change the identity, such as the path of the
+            data; it stands in `config.toml` so that the run can be repeated from there.
+    """
     run.path.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     run.record = {
@@ -173,7 +179,7 @@ def recording(run: Run) -> Iterator[Run]:
         "resumed": run.resumed,
     }
     run.write_manifest()
-    write_text(run.path / CONFIG, to_toml(run.identity))
+    write_text(run.path / CONFIG, to_toml(run.identity, arguments))
     status = ERROR
     try:
         yield run
@@ -242,12 +248,13 @@ def load_run(path: Path) -> Run:
     return run
 
 
-def to_toml(identity: Identity) -> str:
+def to_toml(identity: Identity, arguments: Mapping[str, Any] | None = None) -> str:
     """The resolved configuration; ``plt COMMAND --config`` on it repeats the run."""
     plain = {k: v for k, v in identity.config.items() if not isinstance(v, Mapping)}
+    plain |= arguments or {}
     tables = {k: v for k, v in identity.config.items() if isinstance(v, Mapping)}
     lines = [f"# plt {identity.command} --config {CONFIG}", f"[{identity.command}]"]
-    lines += [f"seed = {identity.seed}"]
+    lines += [f"method = {_toml_value(identity.method)}", f"seed = {identity.seed}"]
     lines += [f"{k} = {_toml_value(v)}" for k, v in plain.items() if v is not None]
     for name, table in tables.items():
         lines += ["", f"[{identity.command}.{name}]"]

@@ -289,7 +289,7 @@ def dense_codes(values: pl.Series) -> tuple[np.ndarray, pl.Series]:
     if values.dtype == pl.Categorical:
         levels = values.drop_nulls().unique().cast(pl.String).sort()
         # Physical codes are shared by all columns of the process, hence not dense: translate them.
-        physical = levels.cast(values.dtype).to_physical().to_numpy()
+        physical = levels.cast(values.dtype).to_physical().to_numpy().astype(np.int64)
         lookup = np.full(int(physical.max(initial=-1)) + 2, -1, dtype=np.int64)
         lookup[physical] = np.arange(len(physical))
         found = values.to_physical().fill_null(len(lookup) - 1).to_numpy()

@@ -1,0 +1,79 @@
+"""`plt ls`: what there is, from the registries; imports nothing heavy."""
+
+from typing import Annotated
+
+import typer
+
+from plt.cli.options import Json, Quiet
+from plt.cli.streams import Block, Result, Table
+from plt.errors import UsageError
+
+KINDS = ("datasets", "methods", "metrics", "models")
+MODELS = (
+    ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters (extra `offline`)"),
+    ("builtin:tiny", "a small random Llama-style causal model, for trying things out"),
+    ("PATH or hub id", "any encoder or causal model that transformers loads from safetensors"),
+)
+
+
+def command(
+    kind: Annotated[str, typer.Argument(help="datasets, methods, metrics, models or all.")] = "all",
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Result:
+    """List the datasets, methods, metrics and models that plt knows.
+
+    Example: plt ls methods
+    """
+    if kind not in (*KINDS, "all"):
+        raise UsageError(f"there is nothing called '{kind}' to list", hint="plt ls methods")
+    wanted = KINDS if kind == "all" else (kind,)
+    listers = {
+        "datasets": _datasets,
+        "methods": _methods,
+        "metrics": _metrics,
+        "models": lambda: (("name", "what it is"), list(MODELS)),
+    }
+    blocks: list[Block] = []
+    data = {}
+    for name in wanted:
+        columns, rows = listers[name]()
+        data[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+        blocks.append(Table(columns, tuple(rows), name if kind == "all" else None))
+    return Result(data=data, blocks=tuple(blocks))
+
+
+Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def _datasets() -> Listing:
+    from plt.data.registry import DATASETS, SIMULATORS, SYNTHETIC
+
+    rows: list[tuple[str, ...]] = [
+        (SYNTHETIC + name, card.summary, card.paper, "CC0-1.0") for name, card in SIMULATORS.items()
+    ]
+    for name, card in DATASETS.items():
+        rows.append((name, card.summary, card.paper, card.license))
+        rows += [
+            (f"{name}:{v}", about, card.paper, card.license) for v, about in card.variants.items()
+        ]
+    return ("name", "summary", "paper", "license"), rows
+
+
+def _methods() -> Listing:
+    from plt.train.registry import METHODS
+
+    rows: list[tuple[str, ...]] = [
+        (name, card.summary, card.paper, "yes" if card.personal else "no")
+        for name, card in METHODS.items()
+    ]
+    return ("name", "summary", "paper", "personal"), rows
+
+
+def _metrics() -> Listing:
+    from plt.analyze.registry import METRICS
+
+    rows: list[tuple[str, ...]] = [
+        (name, card.kind, card.summary, card.paper) for name, card in METRICS.items()
+    ]
+    return ("name", "of", "summary", "paper"), rows

@@ -1,0 +1,129 @@
+"""`plt report`: runs side by side on the same judgements."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from plt.cli.options import Config, Json, Out, Quiet
+from plt.cli.streams import Block, Result, Table, say
+from plt.errors import UsageError
+
+if TYPE_CHECKING:
+    from plt.analyze.compare import Entry
+
+FORMATS = ("auto", "rich", "markdown", "json")
+USERS = ("seen", "unseen", "all")
+
+
+def command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN|SCORES...", help="Runs, scores tables, or -.")
+    ],
+    baseline: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--baseline", help="Whose accuracy gains are over. [bradley-terry]"),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
+    users: Annotated[str, typer.Option("--users", help="seen, unseen or all.")] = "seen",
+    by_user: Annotated[
+        bool, typer.Option("--by-user", help="Add each person's accuracy with its interval.")
+    ] = False,
+    form: Annotated[str, typer.Option("--format", help="auto, rich, markdown or json.")] = "auto",
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> Result:
+    """Compare runs on the judgements that all of them scored: which differences are real?
+
+    Accuracies are averaged over users and over judgements; gains are paired differences with
+    intervals over users and groups, corrected for the number of runs.
+
+    Example: plt report runs/*
+
+    Example: plt train pandalm.parquet --method random,bradley-terry | plt report - --json
+    """
+    from plt.analyze.compare import compare
+    from plt.cli.comparison import comparison_blocks, comparison_json
+    from plt.cli.inputs import run_paths
+    from plt.cli.render import to_json, to_markdown, to_terminal
+    from plt.data.schema import SPLITS
+    from plt.data.table import write_text
+
+    _check(form, FORMATS, "--format")
+    _check(split, SPLITS, "--split")
+    _check(users, USERS, "--users")
+    entries = load_entries(run_paths(runs))
+    kind = None if users == "all" else users
+    found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
+    blocks = comparison_blocks(found)
+    if by_user:
+        blocks += _user_blocks(entries, split, kind)
+    result = Result(data=comparison_json(found), blocks=blocks)
+    if form == "auto" and out is None:
+        return result
+    if form == "json" or as_json:
+        text = to_json(result)
+    else:
+        text = to_terminal(blocks) if form == "rich" else to_markdown(blocks)
+    if out is not None:
+        write_text(out, text)
+        return Result(data=result.data, path=out)
+    return Result(payload=text.encode("utf-8", "backslashreplace"))
+
+
+def _check(value: str, known: tuple[str, ...], flag: str) -> None:
+    if value not in known:
+        raise UsageError(f"{flag} is '{value}'; known are {', '.join(known)}")
+
+
+def load_entries(paths: list[Path]) -> list[Entry]:
+    """The scores tables behind run directories and scores files, named for a table.
+
+    Raises:
+        UsageError: There are none.
+        ArtifactError: A run did not finish.
+        DataError: A file is no scores table.
+    """
+    from plt.analyze.compare import Entry
+    from plt.data.run import SCORES, load_run
+    from plt.data.schema import SCORES as SCHEMA
+    from plt.data.table import read_table
+
+    if not paths:
+        raise UsageError("there is no run to report on", hint="plt report runs/*")
+    found = []
+    for path in paths:
+        if path.is_dir():
+            load_run(path)
+            path = path / SCORES
+        table, _ = read_table(path, SCHEMA)
+        for part in table.partition_by("run_id", maintain_order=True):
+            first = part.row(0, named=True)
+            found.append((str(first["method"]), str(first["run_id"]), part))
+    counts = Counter(method for method, _, _ in found)
+    names = [m if counts[m] == 1 else f"{m} {run[:6]}" for m, run, _ in found]
+    if len(set(names)) < len(names):
+        say("the same run is given twice; it is shown once")
+    unique = {name: Entry(name, *parts) for name, parts in zip(names, found, strict=True)}
+    return list(unique.values())
+
+
+def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:
+    from plt.analyze.compare import user_table
+
+    columns = ("user", "accuracy", "95 % interval", "judgements")
+    blocks = []
+    for entry in entries:
+        table = user_table(entry, (split,), kind)
+        rows = tuple(
+            (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
+            for user, value, low, high, n in table.iter_rows()
+        )
+        title = f"{entry.name}: each user, Wilson on the effective number of groups"
+        blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
+    return tuple(blocks)
