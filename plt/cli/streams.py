@@ -74,6 +74,7 @@ class Result:
 class _Talk:
     quiet = False
     arguments: tuple[str, ...] = ()
+    stdout_is_terminal = False
 
 
 def set_quiet(quiet: bool) -> None:
@@ -160,6 +161,7 @@ def progress_bar() -> Iterator[Progress]:
 def stdout_guard() -> Iterator[None]:
     """Whatever prints to stdout inside the block, in Python or below it, prints to stderr."""
     sys.stdout.flush()
+    _Talk.stdout_is_terminal = os.isatty(1)  # inside the block descriptor 1 is another file
     saved_fd = os.dup(1)
     saved_stream = sys.stdout
     try:
@@ -180,8 +182,8 @@ def write_stdout(content: bytes) -> None:
 
 
 def stdout_is_pipe() -> bool:
-    """Whether stdout is something that a table's bytes may be written to."""
-    return not os.isatty(1)
+    """Whether a table's bytes may be written to the stdout that the body is kept from."""
+    return not _Talk.stdout_is_terminal
 
 
 def read_stdin() -> bytes | list[str]:
