@@ -111,7 +111,7 @@ def without_gaps(codes: Codes) -> Codes:
 
 def cell_counts(users: Codes, groups: Codes) -> tuple[NDArray[np.intp], FloatArray]:
     """User and number of rows of each (user, group) cell that occurs, [cells] each."""
-    key, n_keys = _cell_keys(users, groups)
+    key, n_keys = _cell_keys(groups, users)
     order, starts = _runs(key, n_keys)
     return users.rows[order[starts]], np.diff(starts, append=key.size).astype(np.float64)
 

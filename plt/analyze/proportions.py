@@ -105,9 +105,11 @@ def user_intervals(
         return UserIntervals(np.unique(users), none, none, none, none.astype(np.intp), none)
     count = np.bincount(clusters.users.rows)
     present = count > 0
+    given = np.empty(count.size, dtype=np.asarray(users).dtype)
+    given[clusters.users.rows] = users
     n_rows = count[present]
     cell_user, cell_count = cell_counts(clusters.users, clusters.groups)
     n_effective = n_rows**2.0 / np.bincount(cell_user, cell_count**2)[present]
     won = np.bincount(clusters.users.rows, rows)[present]
     low, high = wilson_interval(won, n_rows, n_effective, level=level)
-    return UserIntervals(np.unique(users), won / n_rows, low, high, n_rows, n_effective)
+    return UserIntervals(given[present], won / n_rows, low, high, n_rows, n_effective)
