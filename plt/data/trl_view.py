@@ -1,0 +1,235 @@
+"""TRL's prompt/chosen/rejected form: derived from a table by `trl_view`, read by `read_chosen`.
+
+Neutral pairs become chosen and rejected here and nowhere else, and come back from there in every
+form that TRL accepts: explicit or implicit prompt, texts or messages, and the transcripts of HH.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from plt.data.columns import each, values
+from plt.data.conversation import (
+    Message,
+    is_transcript,
+    split_transcript,
+    to_messages,
+    transcript_messages,
+)
+from plt.data.preferences import Preferences
+from plt.data.raw import RawTable, Say
+from plt.errors import DataError
+
+PROMPTS_DIFFER = "prompts differ"
+SEVERAL_TURNS = "answer of several turns"
+NO_TRANSCRIPT = "no transcript"
+NO_SHARED_PROMPT = "no shared prompt"
+KEPT = (
+    "user_id", "pair_id", "occurrence", "group", "split", "user_split", "dataset", "subset",
+    "profile",
+)  # fmt: skip
+
+
+def trl_view(prefs: Preferences) -> tuple[pl.DataFrame, dict[str, int]]:
+    """A table in TRL's conversational form with explicit prompt.
+
+    Args:
+        prefs: Any preference table. A soft label chooses its side.
+
+    Returns:
+        One row a judgement that prefers a side, in the order of `prefs.votes`: `prompt`, `chosen`
+        and `rejected` as messages, `score_chosen`, `score_rejected`, `source_chosen`,
+        `source_rejected`, and the columns of `KEPT`; and how many judgements have no side, by
+        reason (`tie`, `no label`).
+    """
+    wide = prefs.wide()
+    label = pl.col("label")
+    sided = wide.filter(label.is_not_null() & (label != 0.5))
+    a_wins = label > 0.5
+    columns = []
+    for name in ("response", "score", "source"):
+        for role, won in (("chosen", a_wins), ("rejected", ~a_wins)):
+            side = pl.when(won).then(pl.col(f"{name}_a")).otherwise(pl.col(f"{name}_b"))
+            if name == "response":
+                message = pl.struct(role=pl.lit("assistant"), content=side)
+                columns.append(pl.concat_list(message).alias(role))
+            else:
+                columns.append(side.alias(f"{name}_{role}"))
+    left_out = {
+        "tie": wide.filter(label == 0.5).height,
+        "no label": wide["label"].null_count(),
+    }
+    order = ("prompt", "chosen", "rejected", *KEPT)
+    view = sided.with_columns(columns)
+    scores = [c for c in view.columns if c.endswith(("_chosen", "_rejected"))]
+    return view.select(*order, *scores), {why: n for why, n in left_out.items() if n}
+
+
+@dataclass
+class ChosenRows:
+    """Pairs read from chosen/rejected rows; all lists have one entry a pair.
+
+    Attributes:
+        rows: The row of the raw file that each pair comes from.
+        prompts: The messages before the answer.
+        chosen: The preferred answers.
+        rejected: The other answers.
+        dropped: Rows left out, by reason.
+    """
+
+    rows: list[int] = field(default_factory=list)
+    prompts: list[list[Message] | None] = field(default_factory=list)
+    chosen: list[str | None] = field(default_factory=list)
+    rejected: list[str | None] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def add(self, row: int, prompt: list[Message] | None, chosen: Any, rejected: Any) -> None:
+        """Adds one pair."""
+        self.rows.append(row)
+        self.prompts.append(prompt)
+        self.chosen.append(chosen)
+        self.rejected.append(rejected)
+
+    def drop(self, why: str) -> None:
+        """Counts one row that is left out."""
+        self.dropped[why] = self.dropped.get(why, 0) + 1
+
+
+def read_chosen(
+    table: RawTable, chosen: str, rejected: str, prompt: str | None, say: Say
+) -> ChosenRows:
+    """Reads chosen/rejected columns in any of the forms that TRL and HH-RLHF use.
+
+    Args:
+        table: The raw file.
+        chosen: The source of the preferred answer: texts, message lists or transcripts.
+        rejected: The source of the other; a list of texts is one pair for each.
+        prompt: The source of the prompt, or None where it is a part of both answers.
+        say: Takes remarks about how the columns were read.
+
+    Returns:
+        The pairs. Rows whose two conversations differ before the last answer are dropped.
+
+    Raises:
+        DataError: A cell has another form than its column; every row is named.
+    """
+    good, bad = values(table, chosen), values(table, rejected)
+    kinds = _kind_of(table, chosen, good), _kind_of(table, rejected, bad)
+    if "messages" in kinds and kinds != ("messages", "messages"):
+        raise DataError(f"{table.name}: {chosen} holds {kinds[0]}, {rejected} {kinds[1]}")
+    prompts = None
+    if prompt is not None:
+        prompts = list(each(table, "prompt", values(table, prompt), to_messages))
+    if kinds[0] == "messages":
+        good = list(each(table, chosen, good, to_messages))
+        bad = list(each(table, rejected, bad, to_messages))
+        return _read_messages(good, bad, prompts)
+    if _are_transcripts(good) and _are_transcripts(bad):
+        note = f"; the column {prompt} is not needed" if prompt else ""
+        say(f"{chosen} and {rejected} are transcripts, split at the last 'Assistant:'{note}")
+        return _read_transcripts(good, bad)
+    if prompts is None:
+        say("no prompt column: the words that both answers begin with are taken as the prompt")
+        return _read_implicit(good, bad)
+    if "texts" in kinds:
+        say(f"lists in {chosen} and {rejected}: each of one is paired with each of the other")
+    pairs = ChosenRows()
+    for row, (one, two) in enumerate(zip(good, bad, strict=True)):
+        for first in one if isinstance(one, list) else [one]:
+            for second in two if isinstance(two, list) else [two]:
+                pairs.add(row, prompts[row], first, second)
+    return pairs
+
+
+def _kind_of(table: RawTable, name: str, column: Sequence[Any]) -> str:
+    """`text`, `texts` (lists of texts) or `messages`; one column has one form."""
+
+    def form(cell: Any) -> str | None:
+        if cell is None or isinstance(cell, str):
+            return None if cell is None else "text"
+        if isinstance(cell, list) and cell:
+            if all(isinstance(entry, str) for entry in cell):
+                return "texts"
+            if all(isinstance(entry, dict) for entry in cell):
+                return "messages"
+        raise ValueError(f"neither a text nor a list of texts or messages: {str(cell)[:60]}")
+
+    forms = list(each(table, name, column, form))
+    found = [kind for kind in dict.fromkeys(forms) if kind]
+    if len(found) > 1:
+        problems = [f"{table.where(forms.index(kind))}: {kind}" for kind in found]
+        raise DataError(f"{table.name}: {name} mixes {' and '.join(found)}", problems=problems)
+    return found[0] if found else "text"
+
+
+def _are_transcripts(column: Sequence[Any]) -> bool:
+    present = [cell for cell in column if cell is not None]
+    return sum(map(is_transcript, present)) * 2 > len(present)
+
+
+def _read_transcripts(good: Sequence[Any], bad: Sequence[Any]) -> ChosenRows:
+    pairs = ChosenRows()
+    for row, (one, two) in enumerate(zip(good, bad, strict=True)):
+        if not is_transcript(one) or not is_transcript(two):
+            pairs.drop(NO_TRANSCRIPT)
+            continue
+        (before, first), (other, second) = split_transcript(one), split_transcript(two)
+        if before.strip() != other.strip():
+            pairs.drop(PROMPTS_DIFFER)
+            continue
+        pairs.add(row, transcript_messages(before), first, second)
+    return pairs
+
+
+def _read_messages(
+    good: Sequence[Any], bad: Sequence[Any], prompts: Sequence[Any] | None
+) -> ChosenRows:
+    pairs = ChosenRows()
+    for row, (one, two) in enumerate(zip(good, bad, strict=True)):
+        if not one or not two:
+            pairs.add(row, None, None, None)  # A missing text, which `build` counts.
+            continue
+        if prompts is None:
+            before, other = one[:-1], two[:-1]
+        else:
+            before = other = prompts[row] or []
+        tails = one[len(before) :] if one[: len(before)] == before else one
+        other_tails = two[len(other) :] if two[: len(other)] == other else two
+        if before != other:
+            pairs.drop(PROMPTS_DIFFER)
+        elif not _one_answer(tails) or not _one_answer(other_tails):
+            pairs.drop(SEVERAL_TURNS)
+        else:
+            pairs.add(row, before or None, tails[0]["content"], other_tails[0]["content"])
+    return pairs
+
+
+def _one_answer(messages: Sequence[Message]) -> bool:
+    return len(messages) == 1 and messages[0]["role"] == "assistant"
+
+
+def _read_implicit(good: Sequence[Any], bad: Sequence[Any]) -> ChosenRows:
+    pairs = ChosenRows()
+    for row, (one, two) in enumerate(zip(good, bad, strict=True)):
+        if not isinstance(one, str) or not isinstance(two, str):
+            pairs.add(row, None, None, None)
+            continue
+        prompt = _shared_words(one, two)
+        if not prompt.strip():
+            pairs.drop(NO_SHARED_PROMPT)
+        else:
+            pairs.add(row, to_messages(prompt), one[len(prompt) :], two[len(prompt) :])
+    return pairs
+
+
+def _shared_words(one: str, two: str) -> str:
+    """The longest common beginning of two texts that ends behind white space."""
+    length = next(
+        (i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y),
+        min(len(one), len(two)),
+    )
+    while length and not one[length - 1].isspace():
+        length -= 1
+    return one[:length]
