@@ -71,8 +71,9 @@ def _deliver(outcome: Any) -> int:
         plain = not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
         text = to_markdown(result.blocks) if plain else to_terminal(result.blocks)
         write_stdout(text.encode("utf-8", "backslashreplace"))
-    elif result.path is not None:
-        write_stdout(f"{result.path}\n".encode())
+    elif result.path is not None or result.lines:
+        lines = result.lines or (str(result.path),)
+        write_stdout("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
     if result.hint:
         say(f"next: {result.hint}")
     return int(result.exit_code)

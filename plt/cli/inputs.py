@@ -74,15 +74,28 @@ def _note_foreign(source: Source) -> None:
             say(f"{name}: {turned} rows had their responses turned round to one orientation")
 
 
-def run_paths(arguments: list[str]) -> list[Path]:
-    """The paths of RUN arguments, with ``-`` replaced by the piped lines."""
-    paths: list[Path] = []
+def run_sources(arguments: list[str]) -> list[Source]:
+    """RUN or SCORES arguments as paths or piped tables; ``-`` is replaced by what is piped in."""
+    sources: list[Source] = []
     for argument in arguments:
         if argument != STDIN:
-            paths.append(Path(argument))
+            sources.append(Path(argument))
             continue
         piped = read_stdin()
         if isinstance(piped, bytes):
-            raise UsageError("a run is wanted, and a table was piped in", hint="plt report RUN...")
-        paths.extend(Path(line) for line in piped)
-    return paths
+            sources.append(piped)
+        else:
+            sources.extend(Path(line) for line in piped)
+    return sources
+
+
+def run_path(argument: str) -> Path:
+    """The one run directory that RUN means.
+
+    Raises:
+        UsageError: Several paths, or a table, were piped in.
+    """
+    sources = run_sources([argument])
+    if len(sources) != 1 or isinstance(sources[0], bytes):
+        raise UsageError("one run directory is wanted", hint="plt train DATA | plt verify -")
+    return sources[0]

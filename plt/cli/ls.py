@@ -1,6 +1,7 @@
 """`plt ls`: what there is, from the registries; imports nothing heavy."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -16,6 +17,9 @@ MODELS = (
 )
 
 
+Listing: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
 def command(
     kind: Annotated[str, typer.Argument(help="datasets, methods, metrics, models or all.")] = "all",
     as_json: Json = False,
@@ -28,7 +32,7 @@ def command(
     if kind not in (*KINDS, "all"):
         raise UsageError(f"there is nothing called '{kind}' to list", hint="plt ls methods")
     wanted = KINDS if kind == "all" else (kind,)
-    listers = {
+    listers: dict[str, Callable[[], Listing]] = {
         "datasets": _datasets,
         "methods": _methods,
         "metrics": _metrics,
@@ -41,9 +45,6 @@ def command(
         data[name] = [dict(zip(columns, row, strict=True)) for row in rows]
         blocks.append(Table(columns, tuple(rows), name if kind == "all" else None))
     return Result(data=data, blocks=tuple(blocks))
-
-
-Listing = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 
 def _datasets() -> Listing:

@@ -7,7 +7,9 @@ from typing import Any
 
 from plt.cli.streams import Block, Heading, Result, Table, printable
 
-MARKDOWN_SPECIAL = re.compile(r"([\\|`*_<>\[\]])")
+# What a Markdown reader could take for markup, and nothing more, so that plain figures and their
+# intervals stay readable: an underscore inside a word, "[0.1, 0.2]" and "<0.001" are harmless.
+MARKDOWN_SPECIAL = re.compile(r"[\\|`*]|(?<!\w)_|_(?!\w)|<(?=[A-Za-z/!?])|(?<=\])[(\[:]")
 
 
 def to_json(result: Result) -> str:
@@ -30,7 +32,7 @@ def to_markdown(blocks: tuple[Block, ...]) -> str:
 
 def escape_markdown(text: str) -> str:
     """`text` so that no Markdown reader takes it for markup, on one line."""
-    return MARKDOWN_SPECIAL.sub(r"\\\1", printable(text).replace("\n", " ").replace("\t", " "))
+    return MARKDOWN_SPECIAL.sub(r"\\\g<0>", printable(text).replace("\n", " ").replace("\t", " "))
 
 
 def _markdown_table(table: Table) -> str:

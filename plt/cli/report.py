@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -14,6 +15,7 @@ from plt.errors import UsageError
 
 if TYPE_CHECKING:
     from plt.analyze.compare import Entry
+    from plt.data.table import Source
 
 FORMATS = ("auto", "rich", "markdown", "json")
 USERS = ("seen", "unseen", "all")
@@ -49,7 +51,7 @@ def command(
     """
     from plt.analyze.compare import compare
     from plt.cli.comparison import comparison_blocks, comparison_json
-    from plt.cli.inputs import run_paths
+    from plt.cli.inputs import run_sources
     from plt.cli.render import to_json, to_markdown, to_terminal
     from plt.data.schema import SPLITS
     from plt.data.table import write_text
@@ -57,7 +59,7 @@ def command(
     _check(form, FORMATS, "--format")
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
-    entries = load_entries(run_paths(runs))
+    entries = load_entries(run_sources(runs))
     kind = None if users == "all" else users
     found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
     blocks = comparison_blocks(found)
@@ -81,7 +83,7 @@ def _check(value: str, known: tuple[str, ...], flag: str) -> None:
         raise UsageError(f"{flag} is '{value}'; known are {', '.join(known)}")
 
 
-def load_entries(paths: list[Path]) -> list[Entry]:
+def load_entries(sources: Sequence[Source]) -> list[Entry]:
     """The scores tables behind run directories and scores files, named for a table.
 
     Raises:
@@ -94,14 +96,14 @@ def load_entries(paths: list[Path]) -> list[Entry]:
     from plt.data.schema import SCORES as SCHEMA
     from plt.data.table import read_table
 
-    if not paths:
+    if not sources:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
     found = []
-    for path in paths:
-        if path.is_dir():
-            load_run(path)
-            path = path / SCORES
-        table, _ = read_table(path, SCHEMA)
+    for source in sources:
+        if isinstance(source, Path) and source.is_dir():
+            load_run(source)
+            source = source / SCORES
+        table, _ = read_table(source, SCHEMA)
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
             found.append((str(first["method"]), str(first["run_id"]), part))

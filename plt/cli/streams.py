@@ -58,7 +58,8 @@ class Result:
         data: The documented object that ``--json`` prints.
         blocks: What a person reads.
         payload: The bytes of a table for the pipe; then nothing else goes to stdout.
-        path: The run or file that was made; printed when there are no blocks.
+        path: The file that was made; printed when there are no blocks.
+        lines: The paths of several runs, printed one a line when there are no blocks.
         exit_code: 0, or 1 when the answer to the check is no.
         hint: The next command to type, said on stderr.
     """
@@ -67,6 +68,7 @@ class Result:
     blocks: tuple[Block, ...] = ()
     payload: bytes | None = None
     path: Path | None = None
+    lines: tuple[str, ...] = ()
     exit_code: int = 0
     hint: str | None = None
 

@@ -29,14 +29,11 @@ def command(
 
     Example: plt verify runs/bradley-terry-3f9c2a1b0d golden/bradley-terry --tolerance 1e-5
     """
-    from plt.cli.inputs import run_paths
+    from plt.cli.inputs import run_path
     from plt.data.verify import verify
-    from plt.errors import UsageError
 
-    paths = run_paths([run])
-    if len(paths) != 1:
-        raise UsageError(f"one run is wanted, {len(paths)} were given", hint="plt verify RUN")
-    found = verify(paths[0], reference, tolerance=tolerance)
+    path = run_path(run)
+    found = verify(path, reference, tolerance=tolerance)
     data = {
         "reproduced": not found.problems,
         "problems": found.problems,
@@ -46,8 +43,8 @@ def command(
     }
     blocks: list[Block] = [Line(problem) for problem in found.problems]
     if found.problems:
-        blocks.append(Line(f"{paths[0]} is not reproduced."))
+        blocks.append(Line(f"{path} is not reproduced."))
     else:
         margins = f" and {found.n_margins} margins" if found.n_margins is not None else ""
-        blocks.append(Line(f"{paths[0]} is what it was: {found.n_files} files{margins} agree."))
+        blocks.append(Line(f"{path} is what it was: {found.n_files} files{margins} agree."))
     return Result(data=data, blocks=tuple(blocks), exit_code=1 if found.problems else 0)

@@ -49,7 +49,28 @@ class SimulatorCard:
     paper: str
 
 
-SIMULATORS: dict[str, SimulatorCard] = {}
+SIMULATORS: dict[str, SimulatorCard] = {
+    "attributes": SimulatorCard(
+        "plt.data.simulate.attributes",
+        "people who care for two traits of seven attributes",
+        "Shenfeld et al. 2025 (PReF)",
+    ),
+    "dirichlet": SimulatorCard(
+        "plt.data.simulate.dirichlet",
+        "people who mix ten rewards with Dirichlet weights",
+        "Zollo et al. 2024 (PersonalLLM)",
+    ),
+    "mirrored": SimulatorCard(
+        "plt.data.simulate.mirrored",
+        "two kinds of people with opposite taste",
+        "Li et al. 2024 (P-RLHF), Lemma 3.3",
+    ),
+    "noise": SimulatorCard(
+        "plt.data.simulate.noise",
+        "one taste for everybody and noise: nothing to personalise",
+        "baseline",
+    ),
+}
 DATASETS: dict[str, DatasetCard] = {}
 
 

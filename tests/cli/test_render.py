@@ -28,7 +28,16 @@ def test_hostile_cells_stay_one_cell() -> None:
     row = text.splitlines()[2]
     assert "\x1b" not in text
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
-    assert "\\<script\\>" in row
+    assert "\\<script>" in row
+    assert "\\_e\\_" in row
+
+
+def test_links_and_images_are_no_markup_and_figures_stay_readable() -> None:
+    cell = "[click](http://x) ![i](y) [a][b] worst_user 0.4 [0.1, 0.7] <0.001"
+    row = to_markdown((Table(("x",), ((cell,),)),)).splitlines()[2]
+    assert "](" not in row
+    assert "][" not in row
+    assert "worst_user 0.4 [0.1, 0.7] <0.001" in row
 
 
 def test_hostile_cells_on_a_terminal() -> None:

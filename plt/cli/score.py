@@ -1,0 +1,85 @@
+"""`plt score`: scores any pairs with a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from plt.cli.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet
+from plt.cli.streams import Result, progress_bar, say, stdout_is_pipe
+from plt.errors import UsageError
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Registry name, Parquet path or -.")],
+    as_user: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--as-user", help="Score every row as this user; 'population' is nobody."),
+    ] = None,
+    out: Out = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 32,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> Result:
+    """Score pairs with a trained run: margins and rewards, one row a judgement.
+
+    Labels are not needed. A user whom the run does not know gets the population's reward.
+
+    Example: plt score runs/bradley-terry-3f9c2a1b0d new-pairs.parquet -o scores.parquet
+
+    Example: plt score RUN pairs.parquet --as-user u07 | plt report -
+    """
+    from plt.cli.inputs import load_preferences, run_path
+    from plt.data.cache import cache_dir
+    from plt.data.run import MODEL, load_run
+    from plt.data.schema import SCORES
+    from plt.data.table import Meta, write_table
+    from plt.train.method import Compute
+    from plt.train.registry import load_class, method_card
+    from plt.train.scoring import Label, score_pairs
+
+    if out is None and (as_json or not stdout_is_pipe()):
+        raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
+    found = load_run(run_path(run))
+    prefs = load_preferences(data)
+    with progress_bar() as progress:
+        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        card = method_card(found.identity.method)
+        method = load_class(card.target).load(found.path / MODEL, compute)  # type: ignore[attr-defined]
+        label = Label(found.run_id, found.identity.method, found.identity.seed)
+        scored_as = None
+        if as_user is not None:
+            whose = None if as_user == "population" else as_user
+            names = prefs.votes["user_id"].unique().to_list()
+            scored_as = dict.fromkeys(names, whose)
+        scores = score_pairs(method, prefs, label, scored_as=scored_as)
+    for note in scores.notes:
+        say(note)
+    known = set(method.users)
+    strangers = [
+        u for u in prefs.votes["user_id"].drop_nulls().unique().to_list() if u not in known
+    ]
+    if known and strangers and as_user is None:
+        say(f"{len(strangers)} users are unknown to the run: they got the population's reward")
+    meta = Meta(
+        dataset=prefs.meta.dataset,
+        license=prefs.meta.license,
+        split=prefs.meta.split,
+        dropped=dict(scores.dropped),
+    )
+    payload = write_table(scores.frame, SCORES, out, meta)
+    summary = {
+        "scores": None if out is None else str(out),
+        "run_id": found.run_id,
+        "n_scores": scores.frame.height,
+        "n_unknown_users": len(strangers) if known else None,
+        "dropped": dict(scores.dropped),
+    }
+    if out is None:
+        return Result(data=summary, payload=payload)
+    return Result(data=summary, path=out, hint=f"plt report {out}")
