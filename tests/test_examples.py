@@ -1,0 +1,74 @@
+"""The shell pipelines in examples/ run, on the real file where it is, else on a twin of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+REAL = ROOT.parent / "shared" / "data" / "pandalm" / "testset-v1.json"
+
+
+@pytest.fixture
+def path_with_plt(tmp_path: Path) -> dict[str, str]:
+    """An environment in which `plt` and `python3` are this interpreter's."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, line in {"plt": f"{sys.executable} -m plt", "python3": sys.executable}.items():
+        script = folder / name
+        script.write_text(f'#!/bin/sh\nexec {line} "$@"\n')
+        script.chmod(0o755)
+    return {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
+def twin(path: Path, n: int = 160) -> Path:
+    """A made-up file of PandaLM's shape: three people, three answers to each instruction."""
+    rng = np.random.default_rng(0)
+    records = []
+    for i in range(n):
+        first, second = rng.permutation(["short", "long and polite", "with an example"])[:2]
+        taste = rng.random() < (0.8 if len(first) > len(second) else 0.2)
+        votes = [
+            0 if rng.random() < 0.1 else 1 if taste != (rng.random() < 0.1) else 2 for _ in "abc"
+        ]
+        records.append(
+            {"idx": i, "instruction": f"Explain topic {i // 3}.", "input": "",
+             "response1": f"A {first} answer about topic {i // 3}, number {i}.",
+             "response2": f"A {second} answer about topic {i // 3}, number {i}.",
+             "annotator1": votes[0], "annotator2": votes[1], "annotator3": votes[2]}
+        )  # fmt: skip
+    path.write_text(json.dumps(records))
+    return path
+
+
+def run(script: str, *arguments: str, env: dict[str, str]) -> str:
+    done = subprocess.run(
+        ["bash", str(EXAMPLES / script), *arguments],
+        capture_output=True, text=True, env=env, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_pipes(path_with_plt: dict[str, str]) -> None:
+    assert "divergent: 0." in run("pipes.sh", env=path_with_plt)
+
+
+def test_three_annotators_on_a_twin(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    raw = twin(tmp_path / "raw.json")
+    out = run("three_annotators.sh", str(raw), str(tmp_path / "out"), env=path_with_plt)
+    assert "| eb-shrinkage" in out
+    assert "gain over bradley-terry" in out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not REAL.exists(), reason="the real data files (../shared/data) are not here")
+def test_three_annotators_on_the_real_file(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    out = run("three_annotators.sh", str(REAL), str(tmp_path / "out"), env=path_with_plt)
+    assert "| eb-shrinkage" in out
+    assert "target these-users" in out  # three people are no population
