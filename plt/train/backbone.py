@@ -1,0 +1,256 @@
+"""Model, tokenizer, chat template and pooling, got right once.
+
+Every consumer reads a text the same way: `plt.train.tokens` writes it, rows are aligned so that
+real tokens come first (whatever the padding side), and states are read by the attention mask,
+never by looking for the padding token, which may equal the end token.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from torch import Tensor
+
+from plt.errors import ArtifactError, FailedError, UsageError
+from plt.train.model_source import ModelSource, Pooling, resolve_model
+from plt.train.tokens import Ids, TextEncoder, text_encoder
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+Batch: TypeAlias = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A loaded model without a head.
+
+    Attributes:
+        source: Where it came from and how it pools.
+        body: The transformers model that returns `last_hidden_state`.
+        encoder: How texts become its token ids.
+        device: Where it computes.
+    """
+
+    source: ModelSource
+    body: Any
+    encoder: TextEncoder
+    device: torch.device
+
+    @property
+    def dim(self) -> int:
+        """Length d of a pooled vector."""
+        return int(self.body.config.hidden_size)
+
+    def embed(self, ids: Sequence[Ids]) -> NDArray[np.float32]:
+        """Pooled vectors (n, d) of n texts' token ids, in one forward pass.
+
+        Raises:
+            FailedError: The model gave something that is no number.
+        """
+        tokens, mask = (tensor.to(self.device) for tensor in pad_batch(ids))
+        with torch.inference_mode():
+            states = self.body(input_ids=tokens, attention_mask=mask).last_hidden_state
+            vectors = pool(states.float(), mask, self.source.pooling, self.source.normalize)
+        found = vectors.cpu().numpy()
+        if not np.isfinite(found).all():
+            raise FailedError(
+                f"{self.source.name} gave states that are no numbers, in {self.body.dtype}",
+                hint="--dtype float32",
+            )
+        return found
+
+
+@lru_cache(maxsize=1)
+def load_backbone(
+    model: str, device: str = "auto", dtype: str = "float32", max_length: int | None = None
+) -> Backbone:
+    """Loads a model for reading texts; the last one loaded is kept.
+
+    Args:
+        model: As `plt.train.model_source.resolve_model`.
+        device: ``auto`` is an accelerator where there is one, else the CPU.
+        dtype: ``float32``, ``bfloat16`` or ``float16``.
+        max_length: Tokens at most; None is the model's own, at most 1,024.
+
+    Raises:
+        ArtifactError: As `resolve_model`, or the weights do not fit the configuration.
+        UsageError: No such device or dtype.
+    """
+    source = resolve_model(model)
+    place = resolve_device(device)
+    body = load_body(source, resolve_dtype(dtype)).eval().to(place)
+    encoder = text_encoder(
+        load_tokenizer(source), causal=source.causal, max_length=max_length or source.max_length
+    )
+    return Backbone(source, body, encoder, place)
+
+
+def load_body(source: ModelSource, dtype: torch.dtype) -> Any:
+    """The transformers model of a source, without any head, in training mode off and unmoved."""
+    from transformers import AutoModel
+
+    with quiet():
+        try:
+            body, report = AutoModel.from_pretrained(
+                source.path,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise ArtifactError(f"model {source.name} cannot be loaded: {error}") from error
+    # BERT's pooler is trained for another task, is often absent, and nothing here reads it.
+    if getattr(body, "pooler", None) is not None:
+        body.pooler = None
+    lacking = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if lacking:
+        raise ArtifactError(
+            f"model {source.name}: its weights lack parts of {type(body).__name__}, which would"
+            " be random",
+            problems=lacking,
+        )
+    return body
+
+
+def load_tokenizer(source: ModelSource) -> Any:
+    """The fast tokenizer of a source, with a padding token.
+
+    Raises:
+        ArtifactError: There is none, or it is not a fast one.
+    """
+    from transformers import AutoTokenizer
+
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                source.path, local_files_only=True, trust_remote_code=False
+            )
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise ArtifactError(
+                f"model {source.name} has no tokenizer that can be loaded: {error}"
+            ) from error
+    if not tokenizer.is_fast:
+        raise ArtifactError(f"model {source.name} has no fast tokenizer (tokenizer.json)")
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    # Texts are cut by `TextEncoder`; the tokenizer's own limit would only print a warning.
+    tokenizer.model_max_length = sys.maxsize
+    return tokenizer
+
+
+def pad_batch(ids: Sequence[Ids]) -> Batch:
+    """Token ids of n texts as (n, L) tokens and mask, padded on the right.
+
+    What stands under the mask's zeros is never read; it is 0, a valid token of every model.
+    """
+    length = max(len(row) for row in ids)
+    tokens = np.zeros((len(ids), max(length, 1)), dtype=np.int64)
+    mask = np.zeros_like(tokens)
+    for row, values in enumerate(ids):
+        tokens[row, : len(values)] = values
+        mask[row, : len(values)] = 1
+    return torch.from_numpy(tokens), torch.from_numpy(mask)
+
+
+def align(tokens: Tensor, mask: Tensor) -> Batch:
+    """Moves the real tokens of every row to its front, in their order.
+
+    Positions are then 0, 1, ... for real tokens in every architecture, so that neither the
+    padding side nor how a model derives positions (from the mask, from the padding token or from
+    the column) can change a score.
+
+    Args:
+        tokens: (n, L) ids padded anywhere.
+        mask: (n, L), 1 on real tokens.
+    """
+    order = torch.argsort(mask, dim=1, descending=True, stable=True)
+    return tokens.gather(1, order), mask.gather(1, order)
+
+
+def last_real(mask: Tensor) -> Tensor:
+    """(n,) the column of each row's last real token: the largest position with mask 1."""
+    columns = torch.arange(mask.shape[1], device=mask.device)
+    return (columns * mask).argmax(dim=1)
+
+
+def pool(states: Tensor, mask: Tensor, pooling: Pooling, normalize: bool) -> Tensor:
+    """One vector per row of token states.
+
+    Args:
+        states: (n, L, d) states, of rows whose real tokens come first.
+        mask: (n, L), 1 on real tokens.
+        pooling: ``last`` real token, ``mean`` or ``max`` of the real tokens, ``cls`` the first.
+        normalize: Whether to scale to Euclidean length 1.
+
+    Returns:
+        (n, d). A row without any real token pools to its padding under ``last`` and ``cls``, and
+        to 0 under ``mean``.
+    """
+    real = mask.unsqueeze(-1)
+    if pooling == "last":
+        vectors = states[torch.arange(len(states), device=states.device), last_real(mask)]
+    elif pooling == "cls":
+        vectors = states[:, 0]
+    elif pooling == "max":
+        vectors = states.masked_fill(real == 0, float("-inf")).amax(dim=1)
+    else:
+        vectors = (states * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
+    return torch.nn.functional.normalize(vectors, dim=1) if normalize else vectors
+
+
+def resolve_device(device: str) -> torch.device:
+    """``auto`` is CUDA, then Apple's MPS, then the CPU; anything else is taken as it is.
+
+    Raises:
+        UsageError: There is no such device here.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UsageError(f"no device {device!r} here: {reason}", hint="--device cpu") from error
+    return place
+
+
+def resolve_dtype(dtype: str) -> torch.dtype:
+    """The torch dtype of a name.
+
+    Raises:
+        UsageError: Not one of `DTYPES`.
+    """
+    if dtype not in DTYPES:
+        raise UsageError(
+            f"no dtype {dtype!r}; there are {', '.join(DTYPES)}", hint="--dtype float32"
+        )
+    return DTYPES[dtype]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps transformers' reports and progress bars from the person's terminal."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
