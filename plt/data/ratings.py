@@ -80,7 +80,7 @@ def pairs_of_ratings(
     )
     sizes = lists["n"].to_numpy().astype(np.int64)
     _refuse_too_many(sizes, rule, name)
-    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+    starts = np.cumsum(sizes) - sizes
     one, two = _indices(rated["score"].to_numpy(), lists["seed_text"], sizes, starts, rule)
     pairs = pl.concat(
         [
