@@ -31,7 +31,9 @@ def table_source(text: str) -> Source | str:
     return piped[0]
 
 
-def load_preferences(text: str, raw: Path | None = None) -> Preferences:
+def load_preferences(
+    text: str, raw: Path | None = None, *, unique_keys: bool = True
+) -> Preferences:
     """The preference table that DATA names, with a word on stderr where it was mended."""
     from plt.data import catalog
     from plt.data.preferences import read_preferences
@@ -42,7 +44,7 @@ def load_preferences(text: str, raw: Path | None = None) -> Preferences:
             return catalog.load(source, raw)
         source = Path(source)
     _note_foreign(source)
-    return read_preferences(source)
+    return read_preferences(source, unique_keys=unique_keys)
 
 
 def load_votes(text: str) -> tuple[pl.DataFrame, Meta]:

@@ -36,35 +36,21 @@ def command(
     """
     from plt.cli.inputs import load_preferences, run_path
     from plt.data.cache import cache_dir
-    from plt.data.run import MODEL, load_run
     from plt.data.schema import SCORES
     from plt.data.table import Meta, write_table
+    from plt.train.fitted_run import load_fitted_run
     from plt.train.method import Compute
-    from plt.train.registry import load_class, method_card
-    from plt.train.scoring import Label, score_pairs
 
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
-    found = load_run(run_path(run))
+    path = run_path(run)
     prefs = load_preferences(data)
     with progress_bar() as progress:
         compute = Compute(device, dtype, batch_size, cache_dir(), progress)
-        card = method_card(found.identity.method)
-        method = load_class(card.target).load(found.path / MODEL, compute)  # type: ignore[attr-defined]
-        label = Label(found.run_id, found.identity.method, found.identity.seed)
-        scored_as = None
-        if as_user is not None:
-            whose = None if as_user == "population" else as_user
-            names = prefs.votes["user_id"].unique().to_list()
-            scored_as = dict.fromkeys(names, whose)
-        scores = score_pairs(method, prefs, label, scored_as=scored_as)
-    for note in scores.notes:
-        say(note)
-    known = set(method.users)
-    strangers = [
-        u for u in prefs.votes["user_id"].drop_nulls().unique().to_list() if u not in known
-    ]
-    if known and strangers and as_user is None:
+        fitted = load_fitted_run(path, compute)
+        scores = fitted.score(prefs, as_user)
+    strangers = fitted.strangers(prefs)
+    if strangers and as_user is None:
         say(f"{len(strangers)} users are unknown to the run: they got the population's reward")
     meta = Meta(
         dataset=prefs.meta.dataset,
@@ -75,9 +61,9 @@ def command(
     payload = write_table(scores.frame, SCORES, out, meta)
     summary = {
         "scores": None if out is None else str(out),
-        "run_id": found.run_id,
+        "run_id": fitted.run.run_id,
         "n_scores": scores.frame.height,
-        "n_unknown_users": len(strangers) if known else None,
+        "n_unknown_users": len(strangers),
         "dropped": dict(scores.dropped),
     }
     if out is None:

@@ -1,0 +1,72 @@
+"""A finished run as something that scores: what `plt score` and `plt.load` use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from plt.data.preferences import Preferences
+from plt.data.run import MODEL, Run, load_run
+from plt.errors import ArtifactError
+from plt.train.method import Compute, Method
+from plt.train.registry import load_class, method_card
+from plt.train.scoring import Label, Scores, score_pairs
+
+POPULATION = "population"
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A run and its fitted method.
+
+    Attributes:
+        run: The run directory and its manifest.
+        method: What was fitted.
+    """
+
+    run: Run
+    method: Method
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Whom the method knows; everybody else gets the population's reward."""
+        return self.method.users
+
+    def score(self, prefs: Preferences, as_user: str | None = None) -> Scores:
+        """Scores every judgement of a table; labels are not needed.
+
+        Args:
+            prefs: Whose pairs.
+            as_user: Score every row as this user; ``population`` is nobody in particular.
+
+        Raises:
+            UsageError: The method does not know `as_user`.
+        """
+        identity = self.run.identity
+        label = Label(self.run.run_id, identity.method, identity.seed)
+        scored_as = None
+        if as_user is not None:
+            whose = None if as_user == POPULATION else as_user
+            scored_as = dict.fromkeys(prefs.votes["user_id"].unique().to_list(), whose)
+        return score_pairs(self.method, prefs, label, scored_as=scored_as)
+
+    def strangers(self, prefs: Preferences) -> list[str]:
+        """The users of a table whom the method does not know; empty for user-blind methods."""
+        known = set(self.method.users)
+        if not known:
+            return []
+        judges = prefs.votes["user_id"].drop_nulls().unique().to_list()
+        return sorted(user for user in judges if user not in known)
+
+
+def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
+    """Loads a finished run.
+
+    Raises:
+        ArtifactError: It is no finished run, or was made by a method that no longer exists.
+    """
+    run = load_run(path)
+    if not (path / MODEL).is_dir():
+        raise ArtifactError(f"{path} holds no model", hint="plt train DATA --method METHOD")
+    method_class = load_class(method_card(run.identity.method).target)
+    method: Method = method_class.load(path / MODEL, compute or Compute())  # type: ignore[attr-defined]
+    return FittedRun(run, method)
