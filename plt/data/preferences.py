@@ -241,7 +241,7 @@ def read_votes(source: Source, columns: Sequence[str] = VOTE_COLUMNS) -> tuple[p
     return votes.with_columns(pl.col(names).cast(pl.Categorical)), meta
 
 
-def read_preferences(source: Source) -> Preferences:
+def read_preferences(source: Source, *, unique_keys: bool = True) -> Preferences:
     """Reads a whole table, oriented.
 
     Tables that plt wrote are trusted to be oriented. In others each pair id must always name the
@@ -249,11 +249,18 @@ def read_preferences(source: Source) -> Preferences:
     one that the hash chooses are turned round; that is counted in ``meta.dropped`` nowhere, since
     nothing is lost, and said by the caller through `Preferences.meta.oriented`.
 
+    Args:
+        source: A path or the bytes of a Parquet file.
+        unique_keys: Whether repeated keys are refused; `dataset-lint` reads them to count them.
+
+    Returns:
+        The table.
+
     Raises:
         DataError: As `read_table`; or one pair id names different texts.
     """
     name = source_name(source)
-    wide, meta = read_table(source, PREFERENCES)
+    wide, meta = read_table(source, PREFERENCES, unique_keys=unique_keys)
     if wide.height == 0:
         raise DataError(f"{name} has no rows", hint="plt ls datasets")
     if meta.oriented:

@@ -166,7 +166,11 @@ def read_meta(source: Source) -> tuple[Meta, str | None]:
 
 
 def read_table(
-    source: Source, schema: TableSchema, columns: Sequence[str] | None = None
+    source: Source,
+    schema: TableSchema,
+    columns: Sequence[str] | None = None,
+    *,
+    unique_keys: bool = True,
 ) -> tuple[pl.DataFrame, Meta]:
     """Reads and checks a table.
 
@@ -174,6 +178,8 @@ def read_table(
         source: A path, or the bytes of a Parquet file that came through a pipe.
         schema: The contract it must fit.
         columns: The columns to read, or all. Absent nullable columns come back as null.
+        unique_keys: Whether repeated keys are refused. Tables that plt wrote are trusted to have
+            none.
 
     Returns:
         The frame, and its metadata.
@@ -197,7 +203,7 @@ def read_table(
         kept = tuple(column for column in schema.columns if column.name in columns)
         part = replace(schema, columns=kept)
     frame = conform(frame, part)
-    check(frame, part, name, unique_keys=tag is None)
+    check(frame, part, name, unique_keys=unique_keys and tag is None)
     return frame, meta
 
 

@@ -223,6 +223,7 @@ class TestForeignTables:
         path = self.write(tmp_path / "f.parquet", pl.concat([wide, wide]))
         with pytest.raises(DataError, match="is repeated in rows"):
             read_preferences(path)
+        assert read_preferences(path, unique_keys=False).votes.height == 2 * wide.height
 
     def test_another_schema_is_refused(self) -> None:
         users = pl.DataFrame({"user_id": ["a"]})
