@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, Self, TypeAlias
+from typing import Any, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 import numpy as np
 import polars as pl
@@ -74,6 +74,7 @@ class TrainContext:
     users: pl.DataFrame | None = None
 
 
+@runtime_checkable
 class RewardScorer(Protocol):
     """Says how much a person would like one response. User None is the population."""
 
@@ -82,6 +83,7 @@ class RewardScorer(Protocol):
         ...
 
 
+@runtime_checkable
 class MarginScorer(Protocol):
     """Says how much a person prefers one response to another. User None is the population."""
 
@@ -98,8 +100,27 @@ Scorer: TypeAlias = RewardScorer | MarginScorer
 class Method(Protocol):
     """A scorer that can learn. The constructor takes one frozen config and does no work.
 
-    A method also has `reward` or `margin`, as its card says in `scores`.
+    A method also has `reward` or `margin`, as its card says in `scores`. `fit` and `adapt` return
+    a new object; no method changes itself.
     """
+
+    @property
+    def config(self) -> Any:
+        """The frozen dataclass that the card names; `registry.config_dict` writes it down."""
+        ...
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Whom it knows, sorted; empty when the reward does not depend on the user.
+
+        Everybody else, None included, is scored as the population.
+        """
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader must know about the fit: what was chosen how, who was left out."""
+        ...
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Learns from train and val rows of seen users; the caller removed everything else."""

@@ -1,0 +1,187 @@
+"""What a method learns from: labelled judgements as arrays, in an order of their own.
+
+`training_view` removes what no method may see, and `read_judgements` is the only way from a
+preference table to arrays, so that neither leaks nor the order of a file can reach a fit.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plt.data.preferences import VOTE_COLUMNS, Preferences, prompt_json
+from plt.data.table import Meta, dense_codes
+from plt.errors import DataError
+from plt.train.method import FloatArray, IntArray, Texts
+
+HIDDEN_COLUMNS = ("score_a", "score_b", "source_a", "source_b")
+
+
+@dataclass(frozen=True)
+class Judgements:
+    """N labelled judgements over distinct texts, sorted by (user, pair_id, occurrence).
+
+    Rows without a user come first.
+
+    Attributes:
+        texts: The distinct texts that the judgements are about.
+        a: Text of response a, shape (N,).
+        b: Text of response b, shape (N,).
+        pair: Code of the pair, shape (N,); the same for everybody who judged it.
+        user: Index into `users`, shape (N,); -1 where nobody is named.
+        users: The people, sorted by name.
+        label: Probability that the user prefers response a, shape (N,); 0.5 is a tie.
+        validation: Whether the row only chooses settings and never moves a weight, shape (N,).
+    """
+
+    texts: Texts
+    a: IntArray
+    b: IntArray
+    pair: IntArray
+    user: IntArray
+    users: tuple[str, ...]
+    label: FloatArray
+    validation: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def select(self, rows: NDArray[np.bool_]) -> "Judgements":
+        """The judgements that `rows` marks; texts and users stay as they are."""
+        return Judgements(
+            self.texts,
+            self.a[rows],
+            self.b[rows],
+            self.pair[rows],
+            self.user[rows],
+            self.users,
+            self.label[rows],
+            self.validation[rows],
+        )
+
+
+def training_view(prefs: Preferences) -> Preferences:
+    """What `fit` may see: labelled train and val rows of seen users, and nothing that tells more.
+
+    Test rows, unseen users, rows without a label, the source's own ratings, the names of those who
+    wrote the responses, every column that the contract does not have, and the simulator's truth in
+    the metadata are gone: removed here, not by the discipline of each method.
+
+    Args:
+        prefs: A split table. Users without a `user_split` count as seen.
+
+    Raises:
+        DataError: The table has no split, or no row is left.
+    """
+    if prefs.votes["split"].null_count() == prefs.votes.height:
+        raise DataError(
+            "the table has no split, so nothing says which rows may be learnt from",
+            hint="plt dataset-split DATA -o split.parquet",
+        )
+    seen = pl.col("user_split").fill_null("seen") == "seen"
+    kept = prefs.filter(
+        pl.col("split").is_in(["train", "val"]) & seen & pl.col("label").is_not_null()
+    )
+    if not (kept.votes["split"] == "train").any():
+        raise DataError(
+            "no labelled train row of a seen user is left to learn from",
+            hint="plt dataset-stats DATA",
+        )
+    hidden = [pl.lit(None, dtype=kept.votes.schema[name]).alias(name) for name in HIDDEN_COLUMNS]
+    votes = kept.votes.select(VOTE_COLUMNS).with_columns(hidden)
+    pairs = kept.pairs.select("pair_id", "prompt", "response_a", "response_b")
+    meta = Meta(dataset=prefs.meta.dataset, license=prefs.meta.license, oriented=True)
+    return Preferences(votes, pairs, meta)
+
+
+def distinct_texts(pairs: pl.DataFrame) -> tuple[Texts, IntArray, IntArray]:
+    """Each distinct (prompt, response) once, in order of first appearance.
+
+    Args:
+        pairs: P rows with `prompt`, `response_a` and `response_b`.
+
+    Returns:
+        The T distinct texts, and for each pair the text of response a and of response b, both of
+        shape (P,).
+    """
+    prompts = pairs.select("prompt").unique(maintain_order=True).with_row_index("prompt_code")
+    coded = pairs.join(prompts, on="prompt", how="left", maintain_order="left")
+    sides = pl.concat(
+        coded.select("prompt_code", response=side) for side in ("response_a", "response_b")
+    )
+    distinct = sides.unique(maintain_order=True).with_row_index("text")
+    rows = sides.join(distinct, on=["prompt_code", "response"], how="left", maintain_order="left")
+    text = rows["text"].to_numpy().astype(np.int64)
+    conversations = prompts["prompt"].to_list()
+    texts = Texts(
+        [conversations[code] for code in distinct["prompt_code"]], distinct["response"].to_list()
+    )
+    return texts, text[: pairs.height], text[pairs.height :]
+
+
+def text_digests(texts: Texts) -> NDArray[np.uint8]:
+    """16 bytes of BLAKE2b that name each (prompt, response) by content, shape (n, 16)."""
+    digests = bytearray()
+    for prompt, response in zip(texts.prompts, texts.responses, strict=True):
+        # The JSON of the prompt ends with its closing bracket, so the border is unambiguous.
+        content = (prompt_json(prompt) + response).encode("utf-8", "surrogatepass")
+        digests += hashlib.blake2b(content, digest_size=16).digest()
+    return np.frombuffer(bytes(digests), dtype=np.uint8).reshape(len(texts), 16)
+
+
+def read_judgements(prefs: Preferences) -> Judgements:
+    """The labelled judgements of a table as arrays; the order of its rows changes nothing."""
+    order = [pl.col("user_id").cast(pl.String), pl.col("pair_id"), pl.col("occurrence")]
+    votes = prefs.votes.filter(pl.col("label").is_not_null()).sort(order)
+    pairs = prefs.pairs.sort("pair_id")
+    texts, first, second = distinct_texts(pairs)
+    index = pairs.select("pair_id").with_row_index("pair")
+    joined = votes.select("pair_id").join(index, on="pair_id", how="left", maintain_order="left")
+    pair = joined["pair"].to_numpy().astype(np.int64)
+    user, names = dense_codes(votes["user_id"])
+    return Judgements(
+        texts=texts,
+        a=first[pair],
+        b=second[pair],
+        pair=pair,
+        user=user,
+        users=tuple(names.cast(pl.String).to_list()),
+        label=votes["label"].to_numpy().astype(np.float64),
+        validation=(votes["split"] == "val").fill_null(False).to_numpy(),
+    )
+
+
+def named_users(
+    train: Judgements, everything: Judgements
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The users that can get a model of their own, and what to say of the others.
+
+    Args:
+        train: The training rows.
+        everything: Training and validation rows.
+
+    Returns:
+        The users with at least one training row, sorted; and notes on who and what is left out.
+
+    Raises:
+        DataError: No training row names a user.
+    """
+    users = tuple(train.users[code] for code in np.unique(train.user) if code >= 0)
+    if not users:
+        raise DataError(
+            "no training row says who judged, so there is nobody to learn a model for",
+            hint="plt train DATA --method bradley-terry",
+        )
+    notes = []
+    named = np.unique(everything.user[everything.user >= 0])
+    if len(named) > len(users):
+        notes.append(
+            f"{len(named) - len(users)} of {len(named)} users have no training row and are scored"
+            " as the population"
+        )
+    nameless = int((train.user < 0).sum())
+    if nameless:
+        notes.append(f"{nameless} training rows name no user and enter no user's model")
+    return users, tuple(notes)
