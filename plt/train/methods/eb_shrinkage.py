@@ -1,0 +1,136 @@
+"""Empirical Bayes: one head a user, shrunk towards a population that is learnt from all users."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plt.data.preferences import Preferences
+from plt.errors import UsageError
+from plt.train.artifact import load_artifact, save_artifact
+from plt.train.features import features
+from plt.train.judgements import named_users, read_judgements
+from plt.train.linear import HeadTable, fit_shared_head, user_problems
+from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+from plt.train.prior import Prior, fit_prior, shrunken_heads
+
+NAME = "eb-shrinkage"
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is fitted, on what.
+
+    Attributes:
+        model: The backbone: ``builtin:minilm`` runs offline on any CPU.
+        max_length: Tokens of a text at most; None is the model's own, at most 1,024.
+        tune: Only ``head``: the prior is one over heads.
+        iterations: EM steps. After 10 the held-out accuracy of 84 simulated users changed by at
+            most half a point; 0 keeps the start, equal variance in all directions.
+        variance: Of a user's deviation in margin from the shared head (log-odds squared) when EM
+            starts. From 3 the fit reached .772 and .827 for 20 and 50 answers a simulated user,
+            from 1 .756 and .820; where all users agreed it cost .2 points more. 0 gives everybody
+            the shared head.
+    """
+
+    model: str = "builtin:minilm"
+    max_length: int | None = None
+    tune: Tune = "head"
+    iterations: int = 10
+    variance: float = 3.0
+
+    def __post_init__(self) -> None:
+        if self.tune != "head":
+            raise UsageError(
+                f"'{NAME}' has no '--tune {self.tune}': its prior is one over linear heads",
+                hint=f"plt train --method {NAME} --tune head",
+            )
+        problems = []
+        if self.iterations < 0:
+            problems.append(f"'iterations' is {self.iterations}, expected 0 or more")
+        if not 0 <= self.variance < np.inf:
+            problems.append(f"'variance' is {self.variance}, expected 0 or more")
+        if problems:
+            raise UsageError(f"method '{NAME}' does not take these settings", problems=problems)
+
+
+@dataclass(frozen=True)
+class EbShrinkage:
+    """P(u prefers a to b) = s(r_u(a) - r_u(b)), r_u linear with head w_u ~ N(mean, covariance).
+
+    Mean and full covariance are learnt by EM from all users' training rows, starting from the
+    vanilla head and equal variance in all directions; each head is the most probable one given the
+    user's rows and that prior (`plt.train.prior`). Validation rows choose the penalty of the
+    vanilla head only. The population (unknown users and None) is the mean head.
+
+    Attributes:
+        config: What is fitted, on what.
+        table: The heads; None before `fit`.
+        factor: Root of the prior covariance, shape (d, d).
+        compute: How to compute features when scoring.
+        notes: What was chosen how, and who has no head.
+    """
+
+    config: Config = field(default_factory=Config)
+    table: HeadTable | None = None
+    factor: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    compute: Compute = field(default_factory=Compute)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whom it knows, sorted."""
+        return self.table.users if self.table else ()
+
+    def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
+        """Rewards of shape (len(rows),)."""
+        if self.table is None:
+            raise ValueError("score after fit or load")
+        return self.table.reward(self._features(texts, self.compute), rows, users)
+
+    def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """Learns the prior from all users and the head of every user with a training row."""
+        judgements = read_judgements(prefs)
+        train = judgements.select(~judgements.validation)
+        users, notes = named_users(train, judgements)
+        vectors = self._features(judgements.texts, ctx.compute)
+        shared = fit_shared_head(judgements, vectors, l2=None)
+        problems = user_problems(train, vectors, users)
+        scale = problems.pooled_scale()
+        spread = np.sqrt(self.config.variance) / scale * np.eye(vectors.shape[1])
+        prior = fit_prior(problems, Prior(shared.weights[0], spread), self.config.iterations)
+        table = HeadTable(users, shrunken_heads(problems, prior), prior.mean)
+        notes = (f"shared head: {shared.describe()}", *notes)
+        return replace(self, table=table, factor=prior.factor, compute=ctx.compute, notes=notes)
+
+    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """Gives every user in `prefs` the most probable head given these rows and the prior."""
+        if self.table is None:
+            raise ValueError("adapt after fit or load")
+        judgements = read_judgements(prefs)
+        vectors = self._features(judgements.texts, ctx.compute)
+        problems = user_problems(judgements, vectors, judgements.users)
+        heads = shrunken_heads(problems, Prior(self.table.population, self.factor))
+        table = self.table.with_heads(judgements.users, heads)
+        return replace(self, table=table, compute=ctx.compute)
+
+    def save(self, path: Path) -> None:
+        """Writes heads, prior, users and config."""
+        if self.table is None:
+            raise ValueError("save after fit or load")
+        record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
+        save_artifact(path, NAME, {**self.table.arrays(), "factor": self.factor}, record)
+
+    @classmethod
+    def load(cls, path: Path, compute: Compute) -> Self:
+        """The inverse of `save`."""
+        arrays, record = load_artifact(path, NAME)
+        table = HeadTable.from_arrays(arrays, record["users"])
+        config = Config(**record["config"])
+        return cls(config, table, arrays["factor"], compute, tuple(record["notes"]))
+
+    def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
+        return features(texts, self.config.model, compute, max_length=self.config.max_length)

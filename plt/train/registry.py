@@ -1,0 +1,188 @@
+"""METHODS: every method by name. Adding one is one file in `methods/` and one entry here."""
+
+import dataclasses
+import difflib
+import importlib
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+from plt.errors import UsageError
+from plt.train.method import Method, MethodCard
+
+AUTO = "auto"
+"""How None, the value that is chosen by the method, is written in settings and TOML."""
+
+METHODS: dict[str, MethodCard] = {
+    "random": MethodCard(
+        target="plt.train.methods.random:Random",
+        config="plt.train.methods.random:Config",
+        summary="a reward drawn from seed, user and text: what no information looks like",
+        paper="baseline",
+        personal=True,
+        trains=False,
+        backbone="none",
+    ),
+    "length": MethodCard(
+        target="plt.train.methods.length:Length",
+        config="plt.train.methods.length:Config",
+        summary="characters of the response, sign and scale learnt",
+        paper="baseline",
+        personal=False,
+        backbone="none",
+    ),
+    "popularity": MethodCard(
+        target="plt.train.methods.popularity:Popularity",
+        config="plt.train.methods.popularity:Config",
+        summary="how often a response won in training; unseen responses are neutral",
+        paper="baseline",
+        personal=False,
+        backbone="none",
+    ),
+    "bradley-terry": MethodCard(
+        target="plt.train.methods.bradley_terry:BradleyTerry",
+        config="plt.train.methods.bradley_terry:Config",
+        summary="one reward model for everybody (vanilla)",
+        paper="Bradley and Terry 1952; Ouyang et al. 2022",
+        personal=False,
+        aliases=("vanilla", "bt", "vanilla-rm"),
+    ),
+    "individual": MethodCard(
+        target="plt.train.methods.individual:Individual",
+        config="plt.train.methods.individual:Config",
+        summary="one reward model a user, each from that user's answers alone",
+        paper="Dong et al. 2025",
+        personal=True,
+        aliases=("individual-rm",),
+    ),
+    "eb-shrinkage": MethodCard(
+        target="plt.train.methods.eb_shrinkage:EbShrinkage",
+        config="plt.train.methods.eb_shrinkage:Config",
+        summary="one head a user, shrunk towards a population learnt from all (empirical Bayes)",
+        paper="Laird and Ware 1982; Efron and Morris 1973",
+        personal=True,
+        aliases=("eb", "empirical-bayes"),
+    ),
+}
+
+
+def method_name(name: str) -> str:
+    """The registry name behind a name in any case, with '-', '_' or nothing, or an alias.
+
+    Raises:
+        UsageError: No method answers to it; the nearest is named.
+    """
+    known = {_folded(alias): key for key, card in METHODS.items() for alias in (key, *card.aliases)}
+    if _folded(name) in known:
+        return known[_folded(name)]
+    near = difflib.get_close_matches(_folded(name), known, n=1)
+    suggestion = f"; did you mean '{known[near[0]]}'?" if near else ""
+    raise UsageError(f"there is no method '{name}'{suggestion}", hint="plt ls methods")
+
+
+def method_card(name: str) -> MethodCard:
+    """The card of a method; names as `method_name`."""
+    return METHODS[method_name(name)]
+
+
+def load_class(target: str) -> type:
+    """Imports what a card names as ``module:class``."""
+    module, _, attribute = target.partition(":")
+    return cast(type, getattr(importlib.import_module(module), attribute))
+
+
+def config_keys(name: str) -> tuple[str, ...]:
+    """The settings that a method takes, in the order of its config."""
+    config = load_class(method_card(name).config)
+    return tuple(field.name for field in dataclasses.fields(config))
+
+
+def make_method(name: str, settings: Mapping[str, object]) -> Method:
+    """A method that is ready to `fit`.
+
+    Args:
+        name: As `method_name`.
+        settings: Values of TOML, or the texts behind ``--set key=``, which are read as the type
+            that the key has; ``auto`` leaves the choice to the method where it has one.
+
+    Raises:
+        UsageError: A key is unknown, a value has the wrong type or range; all are listed.
+    """
+    key = method_name(name)
+    card = METHODS[key]
+    config = load_class(card.config)
+    types_of = typing.get_type_hints(config)
+    fields = [field.name for field in dataclasses.fields(config)]
+    values: dict[str, Any] = {}
+    problems = []
+    for setting, value in settings.items():
+        field = setting.replace("-", "_")
+        if field not in fields:
+            problems.append(_unknown(setting, fields))
+            continue
+        try:
+            values[field] = _typed(value, types_of[field])
+        except ValueError:
+            problems.append(
+                f"'{setting}' is {value!r} ({type(value).__name__}),"
+                f" expected {_expected(types_of[field])}"
+            )
+    if problems:
+        raise UsageError(
+            f"method '{key}' does not take these settings",
+            problems=problems,
+            hint=f"plt ls methods {key}",
+        )
+    return cast(Method, load_class(card.target)(config(**values)))
+
+
+def config_dict(method: Method) -> dict[str, Any]:
+    """The resolved config as TOML can hold it: `make_method` on it gives the same method."""
+    values = dataclasses.asdict(method.config)
+    return {key: AUTO if value is None else value for key, value in values.items()}
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")
+
+
+def _unknown(setting: str, fields: list[str]) -> str:
+    near = difflib.get_close_matches(setting.replace("-", "_"), fields, n=1)
+    if near:
+        return f"unknown key '{setting}'; did you mean '{near[0]}'?"
+    if not fields:
+        return f"unknown key '{setting}'; it has no settings"
+    return f"unknown key '{setting}'; known are {', '.join(fields)}"
+
+
+def _typed(value: object, expected: Any) -> Any:
+    """`value` as `expected`; ValueError when it is none."""
+    choices = typing.get_args(expected)
+    if typing.get_origin(expected) is Literal:
+        if value not in choices:
+            raise ValueError
+        return value
+    if typing.get_origin(expected) is types.UnionType:
+        if value is None or value == AUTO:
+            return None
+        return _typed(value, next(choice for choice in choices if choice is not type(None)))
+    if expected is bool and isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if expected in (int, float) and isinstance(value, str):
+        return expected(value)
+    if expected is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not expected:
+        raise ValueError
+    return value
+
+
+def _expected(expected: Any) -> str:
+    choices = typing.get_args(expected)
+    if typing.get_origin(expected) is Literal:
+        return "one of " + ", ".join(repr(choice) for choice in choices)
+    if typing.get_origin(expected) is types.UnionType:
+        inner = next(choice for choice in choices if choice is not type(None))
+        return f"{_expected(inner)} or '{AUTO}'"
+    return {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[expected]
