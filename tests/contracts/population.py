@@ -1,0 +1,59 @@
+"""Twelve people who disagree about style: six like it warm, six like it dry."""
+
+import numpy as np
+import polars as pl
+
+from plt.data.preferences import Preferences, build
+from plt.data.table import Meta
+
+TOPICS = (
+    "bread", "bicycles", "gardens", "taxes", "running", "chess", "sleep", "coffee", "travel",
+    "guitars", "budgets", "painting", "dogs", "email", "meetings", "soup", "camping", "history",
+    "weather", "maps", "kites", "radios", "clocks", "boats", "lamps", "stairs", "rivers", "bees",
+    "shoes", "tents",
+)  # fmt: skip
+WARM = (
+    "Wow, what a lovely question about {}! I am so happy and excited to help you, friend!",
+    "Thank you so much for asking about {}! This is wonderful, exciting and great fun!",
+    "Oh, I love {}! Such a joyful and amazing thing, thank you, dear friend!",
+)
+DRY = (
+    "On {}: consult the manual, section four. Procedure as specified.",
+    "Regarding {}, the technical documentation states the standard procedure.",
+    "{} is governed by specification. Refer to the documented procedure.",
+)
+N_USERS = 12
+PAIRS_A_USER = 20
+
+
+def population(seed: int = 0) -> Preferences:
+    """12 users x 20 pairs out of 30, split by pair; one judgement in twelve a tie.
+
+    Users 0 to 5 prefer the warm answer with probability .95, users 6 to 11 the dry one. A
+    thirteenth user is unseen, one judgement names nobody, and sources and scores give every label
+    away.
+    """
+    rng = np.random.default_rng(seed)
+    split = dict(enumerate(["train"] * 21 + ["val"] * 3 + ["test"] * 6))
+    rows = []
+    for user in range(N_USERS + 1):
+        for pair in sorted(rng.permutation(len(TOPICS))[:PAIRS_A_USER]):
+            likes_warm = (user % N_USERS < N_USERS // 2) == (rng.random() < 0.95)
+            label = 0.5 if rng.random() < 1 / 12 else float(likes_warm)
+            rows.append(
+                {
+                    "prompt": [{"role": "user", "content": f"Tell me about {TOPICS[pair]}."}],
+                    "response_1": WARM[pair % 3].format(TOPICS[pair]),
+                    "response_2": DRY[pair % 3].format(TOPICS[pair]),
+                    "label": label,
+                    "user_id": f"user {user:02d}",
+                    "split": split[pair],
+                    "user_split": "unseen" if user == N_USERS else "seen",
+                    "score_1": label,
+                    "score_2": 1 - label,
+                    "source_1": "winner" if label == 1 else "loser",
+                    "source_2": "loser" if label == 1 else "winner",
+                }
+            )
+    rows[0]["user_id"] = None
+    return build(pl.DataFrame(rows, infer_schema_length=None), Meta(dataset="contract"))

@@ -1,0 +1,318 @@
+"""What every registered method must do; the flags of its card choose which contracts apply."""
+
+import tempfile
+import time
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from plt.data.preferences import Preferences
+from plt.train.fit import Fitted, fit_and_score
+from plt.train.judgements import distinct_texts, training_view
+from plt.train.method import Compute, FloatArray, MarginScorer, Method, MethodCard, TrainContext
+from plt.train.registry import METHODS, config_dict, load_class, make_method, method_card
+from plt.train.scoring import Label, score_pairs
+from tests.contracts.population import N_USERS, PAIRS_A_USER, population
+
+PERSONAL = [name for name, card in METHODS.items() if card.personal and card.trains]
+BLIND = [name for name, card in METHODS.items() if not card.personal]
+KEY = ["user_id", "pair_id", "occurrence", "scored_as", "control"]
+TOLERANCE = 1e-5
+EVERY = pytest.mark.parametrize("name", METHODS)
+
+
+@pytest.fixture(scope="module")
+def compute(tmp_path_factory: pytest.TempPathFactory) -> Compute:
+    """One feature cache for all methods: each text is embedded once."""
+    return Compute(device="cpu", cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def people() -> Preferences:
+    return population()
+
+
+@pytest.fixture(scope="module")
+def fitted(
+    compute: Compute, people: Preferences, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Fitted]:
+    """Every method fitted once; they are never changed."""
+    work = tmp_path_factory.mktemp("work")
+
+    class Fits(dict[str, Fitted]):
+        def __missing__(self, name: str) -> Fitted:
+            self[name] = run(name, people, compute, work)
+            return self[name]
+
+    return Fits()
+
+
+def run(name: str, prefs: Preferences, compute: Compute, work: Path, seed: int = 0) -> Fitted:
+    ctx = TrainContext(seed, work, compute)
+    return fit_and_score(prefs, make_method(name, {}), ctx, Label("run", name, seed))
+
+
+def margins(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.select(*KEY, "margin").sort(KEY)
+
+
+def own(method: Method, name: str, prefs: Preferences) -> FloatArray:
+    frame = score_pairs(method, prefs, Label("run", name, 0)).frame
+    return margins(frame)["margin"].to_numpy()
+
+
+def assert_close(found: pl.DataFrame, expected: pl.DataFrame) -> None:
+    assert found.drop("margin").equals(expected.drop("margin"))
+    assert np.allclose(found["margin"], expected["margin"], rtol=0, atol=TOLERANCE)
+
+
+def accuracy(frame: pl.DataFrame) -> float:
+    """Strict accuracy on test rows that are no ties."""
+    rows = frame.filter((pl.col("split") == "test") & (pl.col("label") != 0.5))
+    right = (rows["margin"] > 0) == (rows["label"] > 0.5)
+    return float((right & (rows["margin"] != 0)).mean())
+
+
+def shuffled(prefs: Preferences) -> Preferences:
+    return replace(
+        prefs,
+        votes=prefs.votes.sample(fraction=1, shuffle=True, seed=1),
+        pairs=prefs.pairs.sample(fraction=1, shuffle=True, seed=2),
+    )
+
+
+@EVERY
+def test_card_tells_the_truth(name: str, fitted: dict[str, Fitted]) -> None:
+    card: MethodCard = method_card(name)
+    method = fitted[name].method
+    assert isinstance(method, load_class(card.target))
+    assert isinstance(method.config, load_class(card.config))
+    assert isinstance(method, MarginScorer) == (card.scores == "margin")
+    assert list(method.users) == (
+        [f"user {u:02d}" for u in range(N_USERS)] if card.personal else []
+    )
+    assert card.summary
+    assert card.paper
+
+
+@EVERY
+def test_config_round_trip(name: str) -> None:
+    method = make_method(name, {})
+    written = config_dict(method)
+    toml = "\n".join(
+        f"{key} = {str(value).lower() if isinstance(value, bool) else repr(value)}"
+        for key, value in written.items()
+    )
+    assert make_method(name, tomllib.loads(toml)).config == method.config
+    as_typed = {key: str(value) for key, value in written.items()}
+    assert make_method(name, as_typed).config == method.config
+
+
+@EVERY
+def test_load_gives_back_what_save_wrote(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    method = fitted[name].method
+    method.save(tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".json", ".safetensors", ".jinja", ".txt"}
+    again = type(method).load(tmp_path, compute)
+    assert again.config == method.config
+    assert list(again.users) == list(method.users)
+    assert list(again.notes) == list(method.notes)
+    assert np.array_equal(own(again, name, people), own(method, name, people))
+
+
+@EVERY
+def test_same_seed_same_margins_in_bounded_time(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    first = fitted[name].scores.frame
+    start = time.process_time()
+    again = run(name, people, compute, tmp_path)
+    assert time.process_time() - start < 3
+    assert margins(again.scores.frame).equals(margins(first))
+
+
+@EVERY
+def test_order_of_the_file_changes_nothing(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    again = run(name, shuffled(people), compute, tmp_path)
+    assert margins(again.scores.frame).equals(margins(fitted[name].scores.frame))
+
+
+@EVERY
+def test_rows_and_batches_score_alike(
+    name: str, fitted: dict[str, Fitted], people: Preferences, tmp_path: Path
+) -> None:
+    method = fitted[name].method
+    label = Label("run", name, 0)
+    expected = score_pairs(method, people, label).frame
+    mixed = score_pairs(method, shuffled(people), label).frame
+    assert_close(margins(mixed), margins(expected))
+    of_one = people.filter(pl.col("user_id") == "user 03")
+    part = score_pairs(method, of_one, label).frame
+    assert part.height == PAIRS_A_USER
+    assert_close(margins(part), margins(expected.filter(pl.col("user_id") == "user 03")))
+    if method_card(name).backbone == "none":
+        return
+    method.save(tmp_path)
+    # Without a cache every text is embedded again, three at a time.
+    small = type(method).load(tmp_path, Compute(device="cpu", batch_size=3))
+    assert_close(margins(score_pairs(small, of_one, label).frame), margins(part))
+
+
+@EVERY
+def test_swapping_the_responses_negates_the_margin(
+    name: str, fitted: dict[str, Fitted], people: Preferences
+) -> None:
+    method = fitted[name].method
+    texts, a, b = distinct_texts(people.pairs)
+    users = [None, "user 00", "user 07", "stranger"] * len(a)
+    a, b = np.repeat(a, 4), np.repeat(b, 4)
+    if isinstance(method, MarginScorer):
+        forth, back = method.margin(texts, a, b, users), method.margin(texts, b, a, users)
+    else:
+        forth = method.reward(texts, a, users) - method.reward(texts, b, users)
+        back = method.reward(texts, b, users) - method.reward(texts, a, users)
+    assert np.array_equal(forth, -back)
+
+
+@EVERY
+def test_unknown_user_gets_the_population(
+    name: str, fitted: dict[str, Fitted], people: Preferences
+) -> None:
+    method = fitted[name].method
+    nobody = dict.fromkeys([None, *people.votes["user_id"].cast(pl.String).unique()])
+    label = Label("run", name, 0)
+    everybody = score_pairs(method, people, label, scored_as=nobody).frame
+    assert everybody["scored_as"].null_count() == everybody.height
+    assert everybody["margin"].is_finite().all()
+    one_margin = everybody.group_by("pair_id").agg(pl.col("margin").n_unique())
+    assert one_margin["margin"].max() == 1
+    strangers = people.votes.with_columns(pl.concat_str(pl.lit("new "), "user_id").alias("user_id"))
+    new = score_pairs(method, replace(people, votes=strangers), label).frame
+    assert new["margin"].equals(everybody["margin"])
+
+
+@EVERY
+def test_adapt_is_pure_and_leaves_others_bit_identical(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    method = fitted[name].method
+    label = Label("run", name, 0)
+    before = score_pairs(method, people, label).frame
+    newcomer = people.filter(pl.col("user_split") == "unseen")
+    adapted = method.adapt(newcomer, TrainContext(0, tmp_path, compute))
+    assert score_pairs(method, people, label).frame.equals(before)
+    after = score_pairs(adapted, people, label).frame
+    others = (pl.col("user_id") != "user 12").fill_null(True)
+    assert after.filter(others).equals(before.filter(others))
+    if method_card(name).personal:
+        assert list(adapted.users) == sorted([*method.users, "user 12"])
+        mine = after.filter(~others)
+        assert not mine["margin"].equals(before.filter(~others)["margin"])
+        if method_card(name).trains:
+            rows = mine.filter(pl.col("label") != 0.5)
+            assert ((rows["margin"] > 0) == (rows["label"] > 0.5)).mean() >= 0.8
+
+
+@EVERY
+def test_nothing_but_training_rows_reaches_the_fit(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    untouchable = (pl.col("split") == "test") | (pl.col("user_split") == "unseen")
+    flipped = people.votes.with_columns(
+        label=pl.when(untouchable).then(1 - pl.col("label")).otherwise("label"),
+        score_a=pl.col("score_b"),
+        source_a=pl.col("source_b"),
+        hindsight=pl.col("label"),
+    )
+    again = run(name, replace(people, votes=flipped), compute, tmp_path)
+    assert margins(again.scores.frame).equals(margins(fitted[name].scores.frame))
+
+
+def test_training_view_hides_what_gives_labels_away(people: Preferences) -> None:
+    view = training_view(people)
+    assert set(view.votes["split"].unique()) == {"train", "val"}
+    assert view.votes["user_split"].unique().to_list() == ["seen"]
+    for column in ("score_a", "score_b", "source_a", "source_b"):
+        assert view.votes[column].null_count() == view.votes.height
+    assert set(view.pairs["pair_id"]) == set(view.votes["pair_id"])
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_personal_methods_find_what_was_planted(name: str, fitted: dict[str, Fitted]) -> None:
+    frame = fitted[name].scores.frame
+    right = accuracy(frame.filter(pl.col("control").is_null()))
+    wrong = accuracy(frame.filter(pl.col("control") == "wrong-user"))
+    assert right >= 0.8
+    assert wrong <= right - 0.25
+    sham = frame.filter(pl.col("control") == "wrong-user")
+    assert (sham["scored_as"] != sham["user_id"]).all()
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_user_blind_methods_stay_below_the_own_vote_ceiling(
+    name: str, fitted: dict[str, Fitted], people: Preferences
+) -> None:
+    """On training rows, where overfitting would show, as well as on the others."""
+    frame = score_pairs(fitted[name].method, people, Label("run", name, 0)).frame
+    rows = frame.filter(pl.col("label") != 0.5).with_columns(
+        right=((pl.col("margin") > 0) & (pl.col("label") > 0.5))
+        | ((pl.col("margin") < 0) & (pl.col("label") < 0.5)),
+        votes_a=pl.col("label") > 0.5,
+    )
+    by_pair = rows.group_by("pair_id", "split").agg(
+        right=pl.col("right").mean(),
+        ceiling=pl.max_horizontal(pl.col("votes_a").mean(), 1 - pl.col("votes_a").mean()),
+    )
+    assert by_pair.height == len(population().pairs)
+    for part in (by_pair, *by_pair.partition_by("split")):
+        assert part["right"].mean() <= part["ceiling"].mean() + 1e-12
+
+
+@EVERY
+def test_scores_and_dropped_are_all_judgements(
+    name: str, fitted: dict[str, Fitted], people: Preferences
+) -> None:
+    scores = fitted[name].scores
+    own_rows = scores.frame.filter(pl.col("control").is_null())
+    assert own_rows.height + sum(scores.dropped.values()) == people.votes.height
+    assert people.votes.height == (N_USERS + 1) * PAIRS_A_USER
+    assert scores.frame.select(KEY).is_duplicated().sum() == 0
+    has_control = (scores.frame["control"] == "wrong-user").any()
+    assert has_control == method_card(name).personal
+    said = any("no wrong-user control" in note for note in fitted[name].notes)
+    assert said != has_control
+
+
+@EVERY
+def test_quiet_and_tidy(
+    name: str,
+    people: Preferences,
+    compute: Compute,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for variable, folder in (("HOME", "home"), ("TMPDIR", "tmp"), ("PLT_CACHE", "cache")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "work").mkdir()
+    run(name, people, compute, tmp_path / "work")
+    outside = [
+        path
+        for path in tmp_path.rglob("*")
+        if path.is_file() and tmp_path / "work" not in path.parents
+    ]
+    assert outside == []
+    assert capfd.readouterr().out == ""
