@@ -87,6 +87,14 @@ def test_auc_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.90 <= hits / 150 <= 0.995  # three standard errors around 0.95 and a cautious t
 
 
+def test_log_loss_without_variation_has_no_interval() -> None:
+    found = compute(
+        METRICS["log_loss"], evaluation_rows(scores([1] * 9, [0] * 9, ["u"] * 9)), "pair"
+    )
+    assert found.value == pytest.approx(np.log(2))
+    assert (found.low, found.high) == (None, None)
+
+
 def test_auc_is_null_when_all_have_one_side() -> None:
     found = compute(METRICS["auc"], evaluation_rows(scores([1, 1], [1, 2], ["u", "v"])), "pair")
     assert (found.value, found.reason) == (None, "every judgement has one side")

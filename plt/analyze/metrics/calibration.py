@@ -1,5 +1,7 @@
 """Log loss and area under the ROC curve of the margins."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from plt.analyze.evaluation import EvaluationRows
@@ -9,13 +11,14 @@ from plt.analyze.uncertainty import Average, Interval, influence_interval, mean_
 def log_loss(rows: EvaluationRows, average: Average) -> Interval:
     """Mean of -log sigma(margin of the preferred response); a margin of 0 gives log 2 = 0.693.
 
+    It has no upper bound, so where no row varies the interval is null.
+
     References:
         Bradley & Terry (1952): sigma(margin) is the probability of the preference.
     """
     loss = np.logaddexp(0.0, -rows.signed)
-    return mean_interval(
-        loss, rows.users, rows.groups, target=rows.target, average=average, bounds=(0.0, np.inf)
-    )
+    found = mean_interval(loss, rows.users, rows.groups, target=rows.target, average=average)
+    return found if found.low is None else replace(found, low=max(found.low, 0.0))
 
 
 def auc(rows: EvaluationRows, average: Average) -> Interval:

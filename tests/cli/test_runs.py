@@ -1,0 +1,175 @@
+"""train, score, report and verify as a person types them; runs found again, resumed, refused."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from plt.cli import main
+from plt.data.preferences import read_preferences, write_preferences
+from plt.data.run import SCORES, load_run
+from plt.data.schema import METRICS as METRICS_SCHEMA
+from plt.data.schema import SCORES as SCORES_SCHEMA
+from plt.data.splits import SplitPlan, split
+from plt.data.table import read_table
+from tests.data.tables import crossed
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "split.parquet"
+    prefs = crossed(6, 60)
+    write_preferences(split(prefs, SplitPlan(by="pair", unseen_users=0.2)), path)
+    return path
+
+
+def train(capfd: pytest.CaptureFixture[str], *line: str) -> list[Path]:
+    code = main(["train", *line])
+    found = capfd.readouterr()
+    assert code == 0, found.err
+    return [Path(path) for path in found.out.split()]
+
+
+def test_a_run_holds_everything(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    names = {path.name for path in run.iterdir()}
+    assert {"manifest.json", "config.toml", "scores.parquet", "metrics.parquet", "model"} <= names
+    scores, meta = read_table(run / SCORES, SCORES_SCHEMA)
+    prefs = read_preferences(table)
+    assert scores.filter(pl.col("control").is_null()).height + sum(meta.dropped.values()) == (
+        prefs.votes.height
+    )
+    assert set(scores["split"].unique()) == {"val", "test"}
+    metrics, _ = read_table(run / "metrics.parquet", METRICS_SCHEMA)
+    assert metrics["value"].null_count() < metrics.height
+    record = load_run(run).record
+    assert record["peak_memory_mib"] > 0
+    assert "torch" in record["packages"]
+
+
+def test_the_same_line_finds_the_run(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    before = (run / "manifest.json").read_bytes()
+    assert main(["train", str(table), "--method", "length"]) == 0
+    found = capfd.readouterr()
+    assert "done already" in found.err
+    assert Path(found.out.strip()) == run
+    assert (run / "manifest.json").read_bytes() == before
+    (other,) = train(capfd, str(table), "--method", "length", "--seed", "1")
+    assert other != run
+
+
+def test_its_config_repeats_it(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(
+        capfd, str(table), "--method", "popularity", "--set", "smoothing=3", "--seed", "4"
+    )
+    config = tomllib.loads((run / "config.toml").read_text())["train"]
+    assert (config["method"], config["seed"], config["set"]["smoothing"]) == ("popularity", 4, 3.0)
+    (again,) = train(capfd, "--config", str(run / "config.toml"))
+    assert again == run
+
+
+def test_moved_data_is_the_same_data(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The run id hashes the content, not the path or the bytes of the file."""
+    (run,) = train(capfd, str(table), "--method", "length")
+    moved = table.with_name("elsewhere.parquet")
+    pl.read_parquet(table).write_parquet(
+        moved, metadata=pl.read_parquet_metadata(table), compression="snappy"
+    )
+    (again,) = train(capfd, str(moved), "--method", "length")
+    assert again.name == run.name
+
+
+def test_an_out_that_holds_another_run_is_refused(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train(capfd, str(table), "--method", "length", "-o", "mine")
+    assert main(["train", str(table), "--method", "popularity", "-o", "mine"]) == 2
+    err = capfd.readouterr().err
+    assert "mine holds another run" in err
+    assert "method: 'length' there, 'popularity' asked for" in err
+    train(capfd, str(table), "--method", "popularity", "-o", "mine", "--force")
+
+
+def test_unsplit_tables_are_split_and_that_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_preferences(crossed(6, 60), tmp_path / "t.parquet")
+    assert main(["train", "t.parquet", "--method", "length"]) == 0
+    assert "the table had no split: divided by pair" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--method", "lenght"], "did you mean 'length'?"),
+        (["--method", "length", "--set", "l3=1"], "'l3'"),
+        (["--method", "popularity", "--set", "smoothing=much"], "'smoothing' is 'much'"),
+        (["--method", "length", "--model", "builtin:minilm"], "length has no --model"),
+        (["--method", "length,random", "-o", "x"], "--out is the folder of one run"),
+        (["--method", ","], "--method names no method"),
+    ],
+)
+def test_wrong_flags(
+    table: Path, flags: list[str], message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", str(table), *flags]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_score_report_and_verify(
+    table: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    runs = train(capfd, str(table), "--method", "random,length,popularity")
+    assert len(runs) == 3
+    names = [str(run) for run in runs]
+    assert main(["report", *names, "--baseline", "length", "--json"]) == 0
+    data = json.loads(capfd.readouterr().out)
+    assert [row["name"] for row in data["rows"]] == ["random", "length", "popularity"]
+    assert data["baseline"] == "length"
+    assert data["rows"][1]["gain"] is None
+    assert main(["report", *names, "--by-user"]) == 0
+    assert "| u00" in capfd.readouterr().out
+    assert main(["report", *names, "--format", "markdown", "-o", "r.md"]) == 0
+    assert "pooled" in (tmp_path / "r.md").read_text()
+    capfd.readouterr()
+    assert main(["score", names[2], str(table), "-o", "s.parquet"]) == 0
+    scored, _ = read_table(tmp_path / "s.parquet", SCORES_SCHEMA)
+    stored, _ = read_table(runs[2] / SCORES, SCORES_SCHEMA)
+    key = ["pair_id", "user_id", "occurrence"]
+    text = pl.col("user_id").cast(pl.String)
+    own = stored.filter(pl.col("control").is_null()).with_columns(text)
+    both = own.join(scored.with_columns(text), on=key, suffix="_again")
+    assert both.height == own.height
+    assert (both["margin"] - both["margin_again"]).abs().max() == 0
+    assert main(["verify", names[0]]) == 0
+    (runs[0] / SCORES).write_bytes(b"PAR1")
+    capfd.readouterr()
+    assert main(["verify", names[0], "--json"]) == 1
+    assert json.loads(capfd.readouterr().out)["reproduced"] is False
+
+
+def test_runs_travel_through_pipes(table: Path) -> None:
+    plt = f"{sys.executable} -m plt"
+    line = f"{plt} train {table} --method random,length -q | {plt} report - --json"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line], capture_output=True, check=False,
+        cwd=table.parent, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["rows"]) == 2
+
+
+def test_users_whom_the_run_does_not_know(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(capfd, str(table), "--method", "random")
+    assert main(["score", str(run), str(table), "-o", "s.parquet", "--as-user", "nobody"]) == 2
+    assert "nobody" in capfd.readouterr().err

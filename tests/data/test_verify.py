@@ -1,0 +1,82 @@
+"""A run is verified by its files, and two runs by what they say."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from plt.data.run import SCORES, Identity, open_run, recording
+from plt.data.schema import SCORES as SCHEMA
+from plt.data.table import write_table
+from plt.data.verify import verify
+from plt.errors import ArtifactError
+from tests.analyze.score_tables import scores
+
+IDENTITY = Identity("train", "length", {}, 0, {"preferences": "x"})
+
+
+def run_with(path: Path, margins: list[float], identity: Identity = IDENTITY) -> Path:
+    with recording(open_run(identity, path)) as run:
+        table = scores([1.0] * len(margins), margins, [f"u{i}" for i in range(len(margins))])
+        write_table(table, SCHEMA, run.path / SCORES)
+    return path
+
+
+def test_an_untouched_run_is_reproduced(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "a", [1.0, 2.0])
+    found = verify(run)
+    assert (found.problems, found.n_files) == ([], 2)
+
+
+@pytest.mark.parametrize("what", ["changed", "gone", "new"])
+def test_touched_files_are_named(tmp_path: Path, what: str) -> None:
+    run = run_with(tmp_path / "a", [1.0])
+    if what == "changed":
+        (run / SCORES).write_bytes((run / SCORES).read_bytes() + b"x")
+    elif what == "gone":
+        (run / SCORES).unlink()
+    else:
+        (run / "model").mkdir()
+        (run / "model" / "extra.bin").write_bytes(b"x")
+    (problem,) = verify(run).problems
+    assert what in problem
+
+
+def test_runs_within_the_tolerance_agree(tmp_path: Path) -> None:
+    one = run_with(tmp_path / "a", [1.0, 2.0, -1.0])
+    other = run_with(tmp_path / "b", [1.0, 2.0 + 1e-6, -1.0])
+    assert verify(one, other, tolerance=1e-5).problems == []
+    found = verify(one, other)
+    assert found.largest == pytest.approx(1e-6)
+    assert "1 of 3 margins differ by more than 0" in found.problems[0]
+
+
+def test_another_question_is_named(tmp_path: Path) -> None:
+    one = run_with(tmp_path / "a", [1.0])
+    other = run_with(tmp_path / "b", [1.0], replace(IDENTITY, seed=7))
+    assert verify(one, other).problems == ["seed: 0 against 7 in the reference"]
+
+
+def test_missing_judgements_are_counted(tmp_path: Path) -> None:
+    one = run_with(tmp_path / "a", [1.0, 1.0])
+    other = run_with(tmp_path / "b", [1.0])
+    assert verify(one, other).problems == ["1 judgements are scored in one of the runs only"]
+
+
+def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), recording(open_run(IDENTITY, tmp_path / "a")):
+        raise RuntimeError
+    with pytest.raises(ArtifactError, match="did not finish"):
+        verify(tmp_path / "a")
+
+
+def test_null_names_are_matched(tmp_path: Path) -> None:
+    paths = []
+    for name in "ab":
+        with recording(open_run(IDENTITY, tmp_path / name)) as run:
+            table = scores([1.0, 0.0], [0.5, 0.25], [None, None])
+            write_table(table.with_columns(pl.col("user_id")), SCHEMA, run.path / SCORES)
+            paths.append(run.path)
+    found = verify(*paths)
+    assert (found.problems, found.n_margins) == ([], 2)
