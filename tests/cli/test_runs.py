@@ -138,7 +138,7 @@ def test_score_report_and_verify(
     assert data["baseline"] == "length"
     assert data["rows"][1]["gain"] is None
     assert main(["report", *names, "--by-user"]) == 0
-    assert "| u00" in capfd.readouterr().out
+    assert "| u05 " in capfd.readouterr().out
     assert main(["report", *names, "--format", "markdown", "-o", "r.md"]) == 0
     assert "pooled" in (tmp_path / "r.md").read_text()
     capfd.readouterr()
