@@ -126,6 +126,13 @@ def missing(table: RawTable, source: str) -> str:
     return f"column {source!r} is missing{nearest(first, table.columns)} (found: {found})"
 
 
+def require(table: RawTable, names: Sequence[str]) -> None:
+    """Raises one DataError that names every column which the table lacks."""
+    problems = [missing(table, name) for name in names if name not in table.columns]
+    if problems:
+        raise DataError(f"{table.name} is not in the expected form", problems=problems)
+
+
 def positions(table: RawTable, source: str) -> list[str]:
     """What a ``*`` stands for: the numbers of the columns that fit, or positions in a list."""
     if STAR not in source:

@@ -91,6 +91,12 @@ def transcript_messages(text: str) -> list[Message]:
     ]
 
 
+def shared_prefix(one: str, two: str) -> str:
+    """The longest common beginning of two texts, character by character."""
+    pairs = enumerate(zip(one, two, strict=False))
+    return one[: next((i for i, (x, y) in pairs if x != y), min(len(one), len(two)))]
+
+
 def prompt_series(prompts: Sequence[Sequence[Message] | None], name: str = "prompt") -> pl.Series:
     """Prompts as one polars column.
 

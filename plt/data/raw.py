@@ -6,6 +6,7 @@ another type on the way.
 
 import csv
 import difflib
+import fnmatch
 import gzip
 import hashlib
 import io
@@ -144,6 +145,43 @@ def find_files(folder: Path, names: Sequence[str], *, optional: Sequence[str] = 
             hint=f"put {missing[0]} into {folder}, or name another folder",
         )
     return [present[name] for name in (*names, *optional) if name in present]
+
+
+def matching_files(raw: Path, *patterns: str) -> list[Path]:
+    """The files of a raw dataset whose names fit a pattern; a file stands for itself.
+
+    Args:
+        raw: A file, or a folder to look through.
+        patterns: Name patterns such as ``*.jsonl``, without ``.gz``.
+
+    Returns:
+        At least one path, sorted.
+
+    Raises:
+        DataError: The folder is missing or holds no such file; what it holds is listed.
+    """
+    if raw.is_file():
+        return [raw]
+    if not raw.exists():
+        raise DataError(f"{raw} does not exist", hint="plt dataset-convert NAME FOLDER")
+    found = [
+        path
+        for path in sorted(raw.rglob("*"))
+        if path.is_file()
+        and any(fnmatch.fnmatch(path.name.removesuffix(".gz"), name) for name in patterns)
+    ]
+    if not found:
+        raise DataError(
+            f"{raw} holds no {' nor '.join(patterns)}",
+            problems=[f"found: {_listing(raw) or 'nothing'}"],
+            hint=f"put the raw files into {raw}, or name another folder",
+        )
+    return found
+
+
+def joined_hash(tables: Iterable[RawTable]) -> str:
+    """One SHA-256 for a dataset of several raw files, in their order."""
+    return hashlib.sha256("".join(table.source_hash for table in tables).encode()).hexdigest()
 
 
 def nearest(wanted: str, known: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from plt.data.columns import each, values
 from plt.data.conversation import (
     Message,
     is_transcript,
+    shared_prefix,
     split_transcript,
     to_messages,
     transcript_messages,
@@ -226,10 +227,8 @@ def _read_implicit(good: Sequence[Any], bad: Sequence[Any]) -> ChosenRows:
 
 def _shared_words(one: str, two: str) -> str:
     """The longest common beginning of two texts that ends behind white space."""
-    length = next(
-        (i for i, (x, y) in enumerate(zip(one, two, strict=False)) if x != y),
-        min(len(one), len(two)),
-    )
-    while length and not one[length - 1].isspace():
+    shared = shared_prefix(one, two)
+    length = len(shared)
+    while length and not shared[length - 1].isspace():
         length -= 1
-    return one[:length]
+    return shared[:length]
