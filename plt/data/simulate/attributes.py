@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences
-from plt.data.simulate import styles, survey, topical
+from plt.data.simulate import interview, styles, survey, topical
 from plt.data.simulate.survey import FloatArray
 
 NAME = "attributes"
@@ -41,8 +41,8 @@ class Config(topical.TopicSurvey):
         """Every value that makes no sense, one sentence each."""
         return [
             *super().problems(),
-            *survey.whole(self, active=1),
-            *survey.within(self, active=(1, len(styles.ATTRIBUTES)), second=(0, 1), shared=(0, 1)),
+            *survey.whole(self, active=(1, len(styles.ATTRIBUTES))),
+            *survey.within(self, second=(0, 1), shared=(0, 1)),
         ]
 
 
@@ -89,8 +89,8 @@ def simulate(config: Config) -> Preferences:
     """
     write = styles.writer(config.active, config.seed)
     raw = topical.ask(config, write, styles.read, weights(config))
-    raw = survey.with_profiles(raw, user_table(config))
-    return survey.finish(raw, survey.truth_of(NAME, config))
+    raw = interview.with_profiles(raw, user_table(config))
+    return interview.finish(raw, survey.truth_of(NAME, config))
 
 
 def true_reward(truth: Mapping[str, Any], responses: Sequence[str], user_id: str) -> FloatArray:

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences
-from plt.data.simulate import rewards, styles, survey, topical
+from plt.data.simulate import interview, rewards, styles, survey, topical
 from plt.data.simulate.survey import FloatArray
 
 NAME = "dirichlet"
@@ -32,7 +32,7 @@ class Config(topical.TopicSurvey):
 
     users: int = 100
     overlap: float = 12.0
-    scale: float = 2.5
+    scale: float = 5.0
     alpha: float = 0.1
     standardise: bool = True
     active: int = 3
@@ -41,8 +41,9 @@ class Config(topical.TopicSurvey):
         """Every value that makes no sense, one sentence each."""
         return [
             *super().problems(),
-            *survey.whole(self, active=1),
-            *survey.within(self, active=(1, len(styles.ATTRIBUTES)), alpha=(1e-3, 1e6)),
+            *survey.whole(self, active=(1, len(styles.ATTRIBUTES))),
+            *survey.within(self, alpha=(1e-3, 1e6)),
+            *survey.among(self, standardise=(True, False)),
         ]
 
 
@@ -80,7 +81,7 @@ def simulate(config: Config) -> Preferences:
     write = styles.writer(config.active, config.seed)
     raw = topical.ask(config, write, partial(_read, mean=mean, sd=sd), weights(config))
     truth = survey.truth_of(NAME, config, mean=mean.tolist(), sd=sd.tolist())
-    return survey.finish(raw, truth)
+    return interview.finish(raw, truth)
 
 
 def true_reward(truth: Mapping[str, Any], responses: Sequence[str], user_id: str) -> FloatArray:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences
-from plt.data.simulate import styles, survey, topical, topics
+from plt.data.simulate import interview, styles, survey, topical, topics
 from plt.data.simulate.survey import FloatArray, Labels
 
 NAME = "mirrored"
@@ -72,8 +72,8 @@ def simulate(config: Config) -> Preferences:
         return _pole(config, responses)[:, None]
 
     raw = topical.ask(config, write, read, signs(config)[:, None])
-    raw = survey.with_profiles(raw, user_table(config))
-    return survey.finish(raw, survey.truth_of(NAME, config))
+    raw = interview.with_profiles(raw, user_table(config))
+    return interview.finish(raw, survey.truth_of(NAME, config))
 
 
 def _pole(config: Config, responses: Sequence[str]) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences
-from plt.data.simulate import styles, survey, topical
+from plt.data.simulate import interview, styles, survey, topical
 from plt.data.simulate.survey import FloatArray, Labels
 
 NAME = "noise"
@@ -39,8 +39,7 @@ class Config(topical.TopicSurvey):
         """Every value that makes no sense, one sentence each."""
         return [
             *super().problems(),
-            *survey.whole(self, active=1),
-            *survey.within(self, active=(1, len(styles.ATTRIBUTES))),
+            *survey.whole(self, active=(1, len(styles.ATTRIBUTES))),
         ]
 
 
@@ -58,7 +57,7 @@ def simulate(config: Config) -> Preferences:
     """Simulates the population; see `plt.data.simulate.attributes.simulate`."""
     write = styles.writer(config.active, config.seed)
     raw = topical.ask(config, write, styles.read, np.tile(taste(), (config.users, 1)))
-    return survey.finish(raw, survey.truth_of(NAME, config))
+    return interview.finish(raw, survey.truth_of(NAME, config))
 
 
 def true_reward(truth: Mapping[str, Any], responses: Sequence[str], user_id: str) -> FloatArray:

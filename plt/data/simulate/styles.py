@@ -13,7 +13,7 @@ import numpy as np
 
 from plt.data.simulate import topics
 from plt.data.simulate.banks import bank
-from plt.data.simulate.survey import FloatArray, generator
+from plt.data.simulate.survey import FloatArray, generator, pick
 from plt.data.simulate.topical import Write
 
 POLES: Mapping[str, tuple[str, str]] = {
@@ -42,8 +42,8 @@ def write(about: topics.Topic, poles: Mapping[str, int], rng: np.random.Generato
     for attribute, pole in poles.items():
         if attribute != "length":
             phrases = bank("styles")[POLES[attribute][pole < 0]]
-            styled += list(rng.choice(phrases, size=SENTENCES_A_POLE, replace=False))
-    styled = list(rng.permutation(np.array(styled, dtype=object)))
+            styled += [phrases[i] for i in rng.permutation(len(phrases))[:SENTENCES_A_POLE]]
+    styled = [styled[i] for i in rng.permutation(len(styled))]
     position = int(rng.integers(len(styled) + 1))
     styled[position:position] = _content(about, poles.get("length", 0), rng)
     return " ".join(styled)
@@ -51,11 +51,11 @@ def write(about: topics.Topic, poles: Mapping[str, int], rng: np.random.Generato
 
 def _content(about: topics.Topic, length: int, rng: np.random.Generator) -> list[str]:
     if length > 0:
-        opening = str(rng.choice(bank("styles")["verbose"]))
+        opening = pick(bank("styles")["verbose"], rng)
         return [opening, *topics.content(about, VERBOSE_SENTENCES, rng)]
     if length < 0:
-        opening = str(rng.choice(bank("styles")["concise"]))
-        return [f"{opening} {rng.choice(about.steps)}."]
+        opening = pick(bank("styles")["concise"], rng)
+        return [f"{opening} {pick(about.steps, rng)}."]
     return topics.content(about, int(rng.integers(2, 4)), rng)
 
 
@@ -100,7 +100,7 @@ def writer(active: int, seed: int) -> Write:
 
     def draw(prompt: int, _: int) -> str:
         chosen = rng.permutation(len(ATTRIBUTES))[:active]
-        poles = {ATTRIBUTES[i]: int(rng.choice((-1, 1))) for i in chosen}
+        poles = {ATTRIBUTES[i]: pick((-1, 1), rng) for i in chosen}
         return write(topics.topic(prompt), poles, rng)
 
     return draw

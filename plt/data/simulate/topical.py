@@ -13,11 +13,14 @@ from typing import TypeAlias
 import numpy as np
 import polars as pl
 
-from plt.data.simulate import survey, topics
-from plt.data.simulate.survey import ROUNDING, Corpus, FloatArray
+from plt.data.simulate import interview, survey, topics
+from plt.data.simulate.interview import Corpus
+from plt.data.simulate.survey import ROUNDING, FloatArray
 from plt.errors import UsageError
 
 MAX_TRIES = 200
+MAX_RESPONSES = 1000
+MAX_TURNS = 100
 LATER_RESPONSES = 2
 
 Write: TypeAlias = Callable[[int, int], str]
@@ -48,8 +51,12 @@ class TopicSurvey(survey.Survey):
         """Every value that makes no sense, one sentence each."""
         found = [
             *super().problems(),
-            *survey.whole(self, prompts=1, responses=2, turns=1),
-            *survey.within(self, prompts=(1, topics.MAX_PROMPTS)),
+            *survey.whole(
+                self,
+                prompts=(1, topics.MAX_PROMPTS),
+                responses=(2, MAX_RESPONSES),
+                turns=(1, MAX_TURNS),
+            ),
         ]
         if self.turns != 1:
             wanted = {"overlap": self.overlap == 1, "repeats": self.repeats == 0}
@@ -97,7 +104,7 @@ def corpus(prompts: int, responses: int, write: Write) -> Corpus:
 
 
 def ask(config: TopicSurvey, write: Write, read: Read, weights: FloatArray) -> pl.DataFrame:
-    """Asks everybody; raw judgements for `survey.finish`.
+    """Asks everybody; raw judgements for `interview.finish`.
 
     Args:
         config: How people are asked.
@@ -111,7 +118,7 @@ def ask(config: TopicSurvey, write: Write, read: Read, weights: FloatArray) -> p
     if config.turns > 1:
         return _converse(config, write, read, weights)
     texts = corpus(config.prompts, config.responses, write)
-    return survey.interview(config, texts, read(texts.responses), weights)
+    return interview.interview(config, texts, read(texts.responses), weights)
 
 
 def _converse(config: TopicSurvey, write: Write, read: Read, weights: FloatArray) -> pl.DataFrame:
@@ -148,7 +155,7 @@ def _converse(config: TopicSurvey, write: Write, read: Read, weights: FloatArray
     made = Corpus(prompts, texts, turn_of_text)
     slot = np.array(slots)
     users = pl.Series(survey.user_ids(config.users)).gather(slot // each)
-    raw = survey.judgements(made, np.array(pairs), np.array(labels), users, rng)
+    raw = interview.judgements(made, np.array(pairs), np.array(labels), users, rng)
     number_of = pl.Series(slot % each + 1).cast(pl.String)
     return raw.with_columns(group=pl.concat_str("user_id", pl.lit("-c"), number_of))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plt.data.simulate.banks import bank
+from plt.data.simulate.survey import pick
 
 N_TOPICS = 25
 N_PLAIN = 100
@@ -53,7 +54,7 @@ def question(prompt: int) -> str:
 
 def follow_up(rng: np.random.Generator) -> str:
     """A further question in a conversation, which fits any topic."""
-    return str(rng.choice(bank("topics")["follow_ups"]))
+    return str(pick(bank("topics")["follow_ups"], rng))
 
 
 def content(about: Topic, sentences: int, rng: np.random.Generator) -> list[str]:
@@ -65,5 +66,5 @@ def content(about: Topic, sentences: int, rng: np.random.Generator) -> list[str]
         for i, step in enumerate(about.steps)
     ]
     items += [("tool", about.tool), ("pitfall", about.pitfall)]
-    chosen = np.sort(rng.permutation(len(items))[:sentences])
-    return [str(rng.choice(templates[items[i][0]])).format(items[i][1]) for i in chosen]
+    chosen = sorted(rng.permutation(len(items))[:sentences])
+    return [pick(templates[items[i][0]], rng).format(items[i][1]) for i in chosen]
