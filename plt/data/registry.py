@@ -70,6 +70,21 @@ SIMULATORS: dict[str, SimulatorCard] = {
         "one taste for everybody and noise: nothing to personalise",
         "baseline",
     ),
+    "length": SimulatorCard(
+        "plt.data.simulate.length",
+        "workers who want longer or shorter summaries",
+        "Li et al. 2024 (P-RLHF), section 5.1",
+    ),
+    "pets": SimulatorCard(
+        "plt.data.simulate.pets",
+        "people who like dogs or cats, and rabbits or birds out of distribution",
+        "Poddar et al. 2024 (VPL)",
+    ),
+    "low-rank": SimulatorCard(
+        "plt.data.simulate.low_rank",
+        "rewards of known rank in readable features",
+        "Shenfeld et al. 2025 (PReF)",
+    ),
 }
 DATASETS: dict[str, DatasetCard] = {}
 
