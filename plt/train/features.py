@@ -19,14 +19,13 @@ from plt.data.table import write_text
 from plt.train.feature_store import FeatureStore, Vectors, content_key, stored
 from plt.train.method import Compute, Texts
 from plt.train.model_source import ModelSource, resolve_model
-from plt.train.tokens import RENDERING_VERSION, read_content
+from plt.train.tokens import RENDERING_VERSION, WINDOW_TEXTS, read_content, window_batches
 
 if TYPE_CHECKING:
     from plt.train.backbone import Backbone
 
-# Texts that are tokenised and sorted together; a flush falls on a boundary of windows, so that a
-# resumed run forms the same batches as an uninterrupted one and gives the same bits.
-WINDOW_TEXTS = 1024
+# A flush falls on a boundary of windows, so that a resumed run forms the same batches as an
+# uninterrupted one and gives the same bits.
 FLUSH_SECONDS = 20.0
 
 
@@ -165,12 +164,7 @@ def _windows(
 def _encode_window(
     texts: Texts, rows: NDArray[np.int64], backbone: "Backbone", batch_size: int
 ) -> NDArray[np.float32]:
-    ids = backbone.encoder.encode(
-        [texts.prompts[row] for row in rows], [texts.responses[row] for row in rows]
-    )
-    by_length = np.argsort([-len(row) for row in ids], kind="stable")
     vectors = np.empty((len(rows), backbone.dim), dtype=np.float32)
-    for start in range(0, len(rows), batch_size):
-        batch = by_length[start : start + batch_size]
-        vectors[batch] = backbone.embed([ids[i] for i in batch])
+    for places, ids in window_batches(backbone.encoder, texts, rows, batch_size):
+        vectors[places] = backbone.embed(ids)
     return vectors

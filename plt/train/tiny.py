@@ -72,6 +72,8 @@ def _write(folder: Path) -> None:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from plt.train.backbone import quiet
+
     tokenizer = _tokenizer()
     config = AutoConfig.for_model(
         "llama",
@@ -84,7 +86,8 @@ def _write(folder: Path) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    model.save_pretrained(folder)
+    with quiet():
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

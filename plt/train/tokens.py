@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plt.errors import DataError, UsageError
+from plt.train.method import IntArray, Texts
 
 RENDERING_VERSION = 1
+WINDOW_TEXTS = 1024  # tokenised and sorted by length together
 MIN_MAX_LENGTH = 32
 ROLES = ("system", "user", "assistant")
 # Turn markers of common chat formats, which some tokenizers do not list as special tokens.
@@ -157,6 +159,29 @@ def text_encoder(tokenizer: Any, *, causal: bool, max_length: int) -> TextEncode
         form = "chat" if tokenizer.chat_template else "plain"
     prefix, suffix = _markers(tokenizer, form)
     return TextEncoder(tokenizer, form, max_length, prefix, suffix, _control(tokenizer, form))
+
+
+def window_batches(
+    encoder: TextEncoder, texts: Texts, rows: IntArray, batch_size: int
+) -> Iterator[tuple[IntArray, list[Ids]]]:
+    """Batches of texts of like length, the longest first.
+
+    Args:
+        encoder: Of the model that will read them.
+        texts: Any texts.
+        rows: Which of them, at most `WINDOW_TEXTS`: they are tokenised together.
+        batch_size: Texts a batch.
+
+    Yields:
+        Positions in `rows`, and the token ids of the texts there.
+    """
+    ids = encoder.encode(
+        [texts.prompts[row] for row in rows], [texts.responses[row] for row in rows]
+    )
+    by_length = np.argsort([-len(text) for text in ids], kind="stable")
+    for start in range(0, len(rows), batch_size):
+        batch = by_length[start : start + batch_size]
+        yield batch, [ids[i] for i in batch]
 
 
 def read_content(prompt: Sequence[Message], response: str, *, causal: bool) -> str:
