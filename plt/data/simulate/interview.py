@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from scipy.special import expit
 
 from plt.data.preferences import Message, Preferences, build
@@ -104,36 +105,33 @@ def deal(
         UsageError: There are too few pairs, or somebody is indifferent to too many.
     """
     rng = generator(survey.seed, "pairs")
-    pool = _pool(survey, candidates, features, rng)
-    judged = np.zeros(len(pool))
-    taken = np.zeros((survey.users, survey.pairs_per_user), dtype=np.int64)
-    problems = []
-    for user in rng.permutation(survey.users):
-        priority = judged + rng.random(len(pool))
-        if survey.ties == "skip":
-            difference = differences(features, pool, weights[user])
-            priority[np.abs(difference) <= survey.tie_below + ROUNDING] = np.inf
-        count = int(np.isfinite(priority).sum())
-        if count < survey.pairs_per_user:
-            problems.append(f"user {user + 1} can tell apart only {count} of {len(pool)} pairs")
-            continue
-        taken[user] = rng.permutation(np.argsort(priority)[: survey.pairs_per_user])
-        judged[taken[user]] += 1
-    if problems:
-        raise UsageError(
-            f"somebody cannot judge {survey.pairs_per_user} pairs",
-            problems=problems,
-            hint="--set ties=label, or lower pairs_per_user or overlap",
-        )
-    return pool, taken
-
-
-def _pool(
-    survey: Survey, candidates: IntArray, features: FloatArray, rng: np.random.Generator
-) -> IntArray:
     if survey.ties == "skip":  # what is the same to everybody could never be asked
         apart = np.abs(features[candidates[:, 0]] - features[candidates[:, 1]]).max(axis=1)
         candidates = candidates[apart > ROUNDING]
+    candidates = rng.permutation(candidates)
+    pool = candidates[: _pool_size(survey, candidates, features, weights)]
+    judged = np.zeros(len(pool))
+    taken = np.zeros((survey.users, survey.pairs_per_user), dtype=np.int64)
+    for user in rng.permutation(survey.users):
+        priority = judged + rng.random(len(pool))
+        priority[~_may_be_asked(survey, pool, features, weights[user])] = np.inf
+        taken[user] = rng.permutation(np.argsort(priority)[: survey.pairs_per_user])
+        judged[taken[user]] += 1
+    return pool, taken
+
+
+def _may_be_asked(
+    survey: Survey, pairs: IntArray, features: FloatArray, weights: FloatArray
+) -> NDArray[np.bool_]:
+    if survey.ties != "skip":
+        return np.ones(len(pairs), dtype=np.bool_)
+    return np.abs(differences(features, pairs, weights)) > survey.tie_below + ROUNDING
+
+
+def _pool_size(
+    survey: Survey, candidates: IntArray, features: FloatArray, weights: FloatArray
+) -> int:
+    """How many of the candidates, from the first on, are the pool."""
     judgements = survey.users * survey.pairs_per_user
     size = math.ceil(judgements / min(survey.overlap, survey.users) - ROUNDING)
     if size > len(candidates):
@@ -144,8 +142,20 @@ def _pool(
             f" users a pair, need {size:,} different pairs; the texts make {len(candidates):,}",
             hint=f"--set overlap={enough:g}" if enough <= survey.users else fix,
         )
-    chosen = rng.choice(len(candidates), size=size, replace=False)
-    return candidates[chosen]
+    problems = []
+    for user, name in enumerate(user_ids(survey.users)):
+        fit = np.flatnonzero(_may_be_asked(survey, candidates, features, weights[user]))
+        if len(fit) < survey.pairs_per_user:
+            problems.append(f"{name} can tell apart only {len(fit)} of {len(candidates)} pairs")
+        else:
+            size = max(size, int(fit[survey.pairs_per_user - 1]) + 1)
+    if problems:
+        raise UsageError(
+            f"somebody cannot judge {survey.pairs_per_user} pairs",
+            problems=problems,
+            hint="--set ties=label, or lower pairs_per_user",
+        )
+    return size
 
 
 def interview(

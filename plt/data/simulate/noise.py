@@ -16,10 +16,10 @@ from plt.data.simulate import interview, styles, survey, topical
 from plt.data.simulate.survey import FloatArray, Labels
 
 NAME = "noise"
-# No two answers that differ in a few attributes come out equal by these.
+# No two answers that differ in any attribute come out equal by these.
 TASTE = {
-    "length": -0.23, "formality": 0.41, "humour": 0.59, "engagement": 0.71,
-    "politeness": 1.0, "enthusiasm": 0.31, "confidence": 0.83,
+    "length": -0.2303, "formality": 0.4114, "humour": 0.5885, "engagement": 0.7137,
+    "politeness": 1.0, "enthusiasm": 0.3079, "confidence": 0.8251,
 }  # fmt: skip
 
 

@@ -31,7 +31,8 @@ class Survey:
         overlap: Mean number of people who judge a pair, from 1 (nobody shares a pair) to `users`
             or anything above it (everybody judges the same pairs). The pool has users *
             pairs_per_user / overlap pairs, rounded up. Every pair of it has `overlap` judges,
-            rounded down or up; where ties are skipped some pairs have more and some fewer.
+            rounded down or up. Where ties are skipped some pairs have more and some fewer, and
+            the pool grows until everybody finds enough pairs in it.
         repeats: Share of a person's pairs that are judged a second time (occurrence 1), afresh.
         ties: What happens to pairs whose true rewards differ by no more than `tie_below`: they are
             never asked (``skip``), get the label 0.5 (``label``) or that of a coin (``coin``).
