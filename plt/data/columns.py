@@ -27,7 +27,7 @@ FIELD_SYNONYMS = {
     "responses": "response", "scores": "score", "user": "user_id",
 }  # fmt: skip
 ALIASES = {
-    "prompt": ("prompt", "question", "instruction", "query", "input", "context", "messages"),
+    "prompt": ("prompt", "question", "instruction", "query", "input", "context"),
     "chosen": ("chosen",),
     "rejected": ("rejected",),
     "label": ("label", "choice", "preference", "preferred", "winner"),

@@ -12,6 +12,7 @@ from plt.errors import DataError, UsageError
 MAX_PAIRS = 5_000_000
 SCORE_TIE = "score tie"
 NO_SCORE = "no score"
+NO_RESPONSE = "score without a response"
 
 
 @dataclass(frozen=True)
@@ -67,13 +68,17 @@ def pairs_of_ratings(
     Returns:
         One row a pair: `list`, `response_1`, `response_2`, `label`, `score_1`, `score_2`,
         `source_1`, `source_2`; and how many were dropped, by reason (`score tie` counts pairs,
-        `no score` counts ratings).
+        `no score` and `score without a response` count ratings).
 
     Raises:
         DataError: More than 5 million pairs would come out.
     """
-    rated = ratings.filter(pl.col("score").is_not_null() & pl.col("response").is_not_null())
-    dropped = {NO_SCORE: ratings.filter(pl.col("response").is_not_null()).height - rated.height}
+    has_response, has_score = pl.col("response").is_not_null(), pl.col("score").is_not_null()
+    dropped = {
+        NO_SCORE: ratings.filter(has_response & ~has_score).height,
+        NO_RESPONSE: ratings.filter(~has_response & has_score).height,
+    }
+    rated = ratings.filter(has_response & has_score)
     rated = rated.sort("list", "response", "source", "score", nulls_last=True)
     lists = rated.group_by("list", maintain_order=True).agg(
         pl.len().alias("n"), pl.col("seed_text").first()

@@ -96,3 +96,12 @@ def test_the_refusal_hints_at_a_number_that_is_accepted() -> None:
     with pytest.raises(DataError, match=r"5,600,000 pairs") as caught:
         pairs_of_ratings(lists, PairRule(), "x")
     assert caught.value.hint == "--pairs random:12"
+
+
+def test_scores_that_belong_to_no_response_are_counted() -> None:
+    frame = ratings([[1.0, 2.0, 3.0]]).with_columns(
+        response=pl.when(pl.col("response") == "r1").then(None).otherwise("response")
+    )
+    pairs, dropped = pairs_of_ratings(frame, PairRule(), "x")
+    assert pairs.height == 1
+    assert dropped == {"no score": 0, "score without a response": 1, "score tie": 0}

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences
+from plt.data.preferences import Preferences, write_preferences
 from plt.data.sources.generic import GenericOptions, convert
 from plt.errors import DataError, UsageError
 
@@ -380,6 +380,18 @@ def test_chosen_form_with_scores_and_models() -> None:
 def test_profile_and_group_by_map() -> None:
     prefs = from_rows([{**PAIR, "c": "c1", "about": "likes tea"}], "group=c", "profile=about")
     assert prefs.votes.select("group", "profile").row(0) == ("c1", "likes tea")
+
+
+def test_a_preferences_table_comes_back_as_itself(tmp_path: Path) -> None:
+    rows = [
+        {**PAIR, "prompt": f"p{i}", "label": i % 2, "user_id": f"u{i % 3}", "score_1": i,
+         "score_2": 1, "model_1": "m", "model_2": "n", "profile": "x", "split": "train"}
+        for i in range(9)
+    ]  # fmt: skip
+    prefs = from_rows(rows)
+    write_preferences(prefs, tmp_path / "x.parquet")
+    back = convert(tmp_path / "x.parquet", GenericOptions.parse(), silent)
+    assert back.wide().equals(prefs.wide())
 
 
 # Real files
