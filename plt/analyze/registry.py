@@ -2,7 +2,7 @@
 
 Adding one is a file in `metrics/` and one entry here. Metrics of kind ``scores`` are functions
 ``(EvaluationRows, average) -> Interval`` and are computed in every run; those of kind ``votes`` are
-figures of `dataset-stats`.
+functions of `plt.analyze.metrics.votes.Votes` and make up `dataset-stats`.
 """
 
 import importlib
@@ -66,6 +66,70 @@ METRICS: dict[str, MetricCard] = {
         "scores",
         True,
         ("pair",),
+    ),
+    "divergence": MetricCard(
+        "plt.analyze.metrics.divergence:divergence",
+        "shares of shared pairs on which any two differ, and on which 30 % or more dissent",
+        "Dong et al. 2025, section 3",
+        "votes",
+    ),
+    "majority_vote": MetricCard(
+        "plt.analyze.metrics.majority_vote:majority_vote",
+        "MV-ACC: how often each user votes with the majority, own vote counted and left out",
+        "Dong et al. 2025, section 3",
+        "votes",
+        True,
+    ),
+    "minority_users": MetricCard(
+        "plt.analyze.metrics.minority:minority_users",
+        "who votes against the majority more often than a coin would (FDR 5 %)",
+        "Benjamini & Hochberg 1995",
+        "votes",
+    ),
+    "krippendorff_alpha": MetricCard(
+        "plt.analyze.metrics.krippendorff:krippendorff_alpha",
+        "nominal alpha of the votes, averaged over which response is called `a`",
+        "Krippendorff 2011",
+        "votes",
+        True,
+    ),
+    "agreement": MetricCard(
+        "plt.analyze.metrics.agreement:agreement",
+        "how often two users choose the same response: pooled, and mean over pairs",
+        "Dong et al. 2025, section 3",
+        "votes",
+        True,
+    ),
+    "consistency": MetricCard(
+        "plt.analyze.metrics.consistency:consistency",
+        "self-agreement on repeats, Cronbach's alpha, and the ceiling they allow",
+        "Cronbach 1951",
+        "votes",
+        True,
+    ),
+    "self_and_others": MetricCard(
+        "plt.analyze.metrics.self_and_others:self_and_others",
+        "self-agreement minus agreement with others on the same pairs: what the verdict rests on",
+        "Dong et al. 2025, section 3",
+        "votes",
+    ),
+    "room": MetricCard(
+        "plt.analyze.metrics.room:room",
+        "bracket of what knowing each user can gain over one answer for all",
+        "Dong et al. 2025, section 3",
+        "votes",
+    ),
+    "effective_rank": MetricCard(
+        "plt.analyze.metrics.effective_rank:effective_rank",
+        "directions of the agreement between users, beside permuted labels",
+        "Roy & Vetterli 2007",
+        "votes",
+    ),
+    "coverage": MetricCard(
+        "plt.analyze.metrics.coverage:coverage",
+        "how much there is to compare: users, pairs, overlap, repeats",
+        "-",
+        "votes",
     ),
 }
 

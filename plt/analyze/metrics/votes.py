@@ -1,0 +1,286 @@
+"""Judgements as dense integer arrays: who votes, who does not, and what was judged again.
+
+The conventions of every vote statistic are decided here and nowhere else. Judgements without a
+label, without a user or with a tie (label exactly 0.5) leave first, and are counted. A soft label
+votes by its side. Of what is left, a person's first judgement of a pair is their vote; the cells
+(person, pair) with several are kept aside as repeats, the raw material of consistency.
+"""
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from plt.data.table import dense_codes
+
+IntArray = NDArray[np.integer]
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float64]
+
+NO_LABEL = "no label"
+NO_USER = "no user id"
+
+ALONE = 3
+"""In `Votes.lead`: nobody else voted on the pair."""
+
+CHUNK_VOTES = 1 << 18
+"""Votes counted at once: what fits into the cache, and no array of all votes in 64 bits."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Every non-tie judgement of the cells (person, pair) that have at least two.
+
+    Attributes:
+        cells: Cell of each judgement, 0..C-1, ascending, [judgements].
+        prefers_a: Whether it prefers response_a, in order of occurrence within a cell.
+        users: Person of each cell, [C].
+        pairs: Pair of each cell, [C].
+    """
+
+    cells: IntArray
+    prefers_a: BoolArray
+    users: IntArray
+    pairs: IntArray
+
+    @property
+    def n_cells(self) -> int:
+        """Pairs that somebody judged again, counted once a person."""
+        return self.users.size
+
+    @functools.cached_property
+    def sizes(self) -> IntArray:
+        """Judgements of each cell, at least 2, [C]."""
+        return np.bincount(self.cells, minlength=self.n_cells)
+
+    @functools.cached_property
+    def for_a(self) -> IntArray:
+        """Judgements of each cell that prefer response_a, [C]."""
+        return np.bincount(self.cells[self.prefers_a], minlength=self.n_cells)
+
+
+@dataclass(frozen=True)
+class Votes:
+    """One row a vote, the rows of a pair together, in the order of the pairs.
+
+    Attributes:
+        user_names: Every user id of the table, sorted, [U]; codes index it.
+        pair_ids: Every pair of the table, [P]; codes index it.
+        users: User code of each vote, [votes].
+        prefers_a: The side of each vote, [votes].
+        n_votes: Votes on each pair, [P].
+        groups: Cluster code of each pair, [P]; groups that share a pair are one cluster. Without
+            groups in the table, each pair is its own.
+        repeats: What was judged again.
+        n_judgments: Rows with a label, ties and repeats included.
+        n_ties: Those among them with label exactly 0.5.
+        left_out: Reason to number of rows that could not vote; ties are not among them.
+    """
+
+    user_names: pl.Series
+    pair_ids: NDArray[np.uint64]
+    users: IntArray
+    prefers_a: BoolArray
+    n_votes: IntArray
+    groups: IntArray
+    repeats: Repeats
+    n_judgments: int
+    n_ties: int
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def n_users(self) -> int:
+        """Distinct user ids in the table."""
+        return self.user_names.len()
+
+    @functools.cached_property
+    def pairs(self) -> IntArray:
+        """Pair code of each vote, non-decreasing, [votes]."""
+        return np.repeat(np.arange(self.pair_ids.size, dtype=np.int32), self.n_votes)
+
+    @functools.cached_property
+    def for_a(self) -> IntArray:
+        """Votes on each pair that prefer response_a, [P]."""
+        return _sums(self.prefers_a, self.n_votes)
+
+    @functools.cached_property
+    def lead(self) -> NDArray[np.int8]:
+        """How far the others on the pair lean to the side of each vote, [votes].
+
+        Votes of the others for the same side minus those against it, cut at -2 and 2, because one
+        vote can break or make a tie but cannot turn a lead of two; `ALONE` where nobody else voted.
+        """
+        n, s = self.n_votes, self.for_a
+        side_a, side_b = (
+            np.where(n == 1, ALONE, np.clip(lead - 1, -2, 2)).astype(np.int8)
+            for lead in (2 * s - n, n - 2 * s)
+        )
+        return np.where(self.prefers_a, np.repeat(side_a, n), np.repeat(side_b, n))
+
+    @property
+    def lead_counts(self) -> IntArray:
+        """How many votes of each person face a lead of -2, -1, 0, 1, 2 of the others, [U, 5]."""
+        return self._all_lead_counts[:, : ALONE + 2]
+
+    @property
+    def votes_per_user(self) -> IntArray:
+        """Votes of each person, on shared pairs and others, [U]."""
+        return np.asarray(self._all_lead_counts.sum(axis=1))
+
+    @functools.cached_property
+    def _all_lead_counts(self) -> IntArray:
+        width = ALONE + 3
+        counts = np.zeros(self.n_users * width, dtype=np.int64)
+        chunk = max(CHUNK_VOTES, counts.size)
+        for start in range(0, self.users.size, chunk):
+            rows = slice(start, start + chunk)
+            key = self.users[rows].astype(np.int64) * width
+            key += self.lead[rows]
+            key += 2
+            counts += np.bincount(key, minlength=counts.size)
+        return counts.reshape(self.n_users, width)
+
+    @functools.cached_property
+    def shared(self) -> IntArray:
+        """Codes of the pairs with votes of at least two users: the multi pairs, ascending."""
+        return np.flatnonzero(self.n_votes >= 2)
+
+    @functools.cached_property
+    def shared_counts(self) -> tuple[IntArray, IntArray]:
+        """Votes n and votes for response_a s of every shared pair, [shared] each."""
+        return self.n_votes[self.shared], self.for_a[self.shared]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Columns of judgements, the rows of a pair together."""
+
+    users: IntArray
+    prefers_a: BoolArray
+    occurrence: NDArray[np.uint16]
+    n_rows: IntArray
+
+    def where(self, mask: BoolArray) -> "_Rows":
+        n_rows = _sums(mask, self.n_rows)
+        return _Rows(self.users[mask], self.prefers_a[mask], self.occurrence[mask], n_rows)
+
+
+def read_rows(frame: pl.DataFrame) -> Votes:
+    """Codes the judgements of a table.
+
+    Args:
+        frame: `user_id`, `pair_id`, `label`, `occurrence` and, where there is one, `group`; any
+            order of rows. Names may be text or categories.
+
+    Returns:
+        The votes. An empty table gives empty arrays.
+    """
+    pair_id = frame["pair_id"].to_numpy()
+    starts = _run_starts(pair_id)
+    if starts is None:
+        frame = frame.sort("pair_id", "user_id", "occurrence")
+        pair_id = frame["pair_id"].to_numpy()
+        starts = np.flatnonzero(np.append(True, pair_id[1:] != pair_id[:-1]))
+    lengths = np.diff(starts, append=frame.height)
+    users, names = dense_codes(frame["user_id"])
+    label = frame["label"]
+    n_missing = label.null_count()
+    side = label.fill_null(0.5).to_numpy() if n_missing else label.to_numpy()
+    rows = _Rows(users.astype(np.int32), side > 0.5, frame["occurrence"].to_numpy(), lengths)
+    away = side == 0.5
+    n_half = int(np.count_nonzero(away))
+    n_anonymous = frame["user_id"].null_count()
+    if n_anonymous:
+        n_anonymous = int(np.count_nonzero((users < 0) & label.is_not_null().to_numpy()))
+        away |= users < 0
+    if away.any():
+        rows = rows.where(~away)
+    rows, repeats = _first_and_repeats(rows, names.len())
+    left_out = {NO_LABEL: n_missing, NO_USER: n_anonymous}
+    return Votes(
+        user_names=names,
+        pair_ids=pair_id[starts],
+        users=rows.users,
+        prefers_a=rows.prefers_a,
+        n_votes=rows.n_rows,
+        groups=_pair_groups(frame.get_column("group", default=None), lengths),
+        repeats=repeats,
+        n_judgments=frame.height - n_missing,
+        n_ties=n_half - n_missing,
+        left_out={reason: count for reason, count in left_out.items() if count},
+    )
+
+
+def _run_starts(pair_id: NDArray[np.uint64]) -> IntArray | None:
+    """Where each run of equal pairs starts; None when the rows of a pair are not together."""
+    changes = np.flatnonzero(pair_id[1:] != pair_id[:-1]) + 1
+    starts = np.concatenate((np.zeros(min(1, pair_id.size), dtype=changes.dtype), changes))
+    ordered = np.sort(pair_id[starts])
+    return None if (ordered[1:] == ordered[:-1]).any() else starts
+
+
+def _sums(mask: BoolArray, lengths: IntArray) -> IntArray:
+    """How many rows of each run are true; runs may be empty, [runs]."""
+    filled = lengths > 0
+    starts = (np.cumsum(lengths) - lengths)[filled]
+    sums = np.zeros(lengths.size, dtype=np.int64)
+    if starts.size:
+        sums[filled] = np.add.reduceat(mask, starts, dtype=np.int32)
+    return sums
+
+
+def _first_and_repeats(rows: _Rows, n_users: int) -> tuple[_Rows, Repeats]:
+    """Each person's first judgement of each pair, and the cells that have several."""
+    late = rows.occurrence > 0
+    if not late.any():
+        none = np.zeros(0, dtype=np.int64)
+        return rows, Repeats(none, np.zeros(0, dtype=np.bool_), none, none)
+    again = _sums(late, rows.n_rows) > 0
+    candidates = np.flatnonzero(np.repeat(again, rows.n_rows))
+    pairs = np.repeat(np.flatnonzero(again), rows.n_rows[again])
+    cell = pairs * n_users + rows.users[candidates]
+    order = np.lexsort((rows.occurrence[candidates], cell))
+    candidates, cell, pairs = candidates[order], cell[order], pairs[order]
+    is_first = np.append(True, cell[1:] != cell[:-1])
+    size = np.diff(np.flatnonzero(is_first), append=cell.size)
+    several = size >= 2
+    repeats = Repeats(
+        cells=np.repeat(np.arange(np.count_nonzero(several)), size[several]),
+        prefers_a=rows.prefers_a[candidates[np.repeat(several, size)]],
+        users=rows.users[candidates[is_first][several]],
+        pairs=pairs[is_first][several],
+    )
+    votes = np.ones(rows.users.size, dtype=np.bool_)
+    votes[candidates[~is_first]] = False
+    return rows.where(votes), repeats
+
+
+def _pair_groups(names: pl.Series | None, lengths: IntArray) -> IntArray:
+    """One cluster code a pair; rows without a group belong to a cluster of their pair alone."""
+    own = np.arange(lengths.size, dtype=np.int64)
+    if names is None or names.null_count() == names.len():
+        return own
+    row_pairs = np.repeat(own, lengths)
+    physical = names.cast(pl.Categorical).to_physical()
+    codes = physical.fill_null(0).to_numpy()
+    if names.null_count():
+        codes = np.where(names.is_null().to_numpy(), codes.max() + 1 + row_pairs, codes)
+    of_pair = codes[np.cumsum(lengths) - lengths]
+    if np.array_equal(np.repeat(of_pair, lengths), codes):
+        return np.unique(of_pair, return_inverse=True)[1]
+    return _linked(row_pairs, np.unique(codes, return_inverse=True)[1], lengths.size)
+
+
+def _linked(pairs: IntArray, groups: IntArray, n_pairs: int) -> IntArray:
+    """The smallest group code of everything that shared pairs connect to each pair, [n_pairs]."""
+    of_group = np.arange(int(groups.max()) + 1)
+    of_pair = np.full(n_pairs, of_group.size, dtype=np.int64)
+    while True:
+        np.minimum.at(of_pair, pairs, of_group[groups])
+        before = of_group.copy()
+        np.minimum.at(of_group, groups, of_pair[pairs])
+        of_group = of_group[of_group]
+        if np.array_equal(before, of_group):
+            return of_pair
