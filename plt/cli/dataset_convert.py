@@ -87,7 +87,7 @@ def command(
                 f"{' and '.join(given)} belong to generic; {name} knows its own columns",
                 hint=f"plt dataset-convert {name} RAW -o {name}.parquet",
             )
-        prefs = catalog.load(name, Path(raw) if raw else None)
+        prefs = catalog.load(name, Path(raw) if raw else None, say)
     if pseudonymise is not None:
         prefs = replace_ids(prefs, load_key(pseudonymise))
     n_users = prefs.votes["user_id"].drop_nulls().n_unique()

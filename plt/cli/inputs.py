@@ -41,7 +41,7 @@ def load_preferences(
     source = table_source(text)
     if isinstance(source, str):
         if raw is not None or not catalog.is_path(source):
-            return catalog.load(source, raw)
+            return catalog.load(source, raw, say)
         source = Path(source)
     _note_foreign(source)
     return read_preferences(source, unique_keys=unique_keys)
@@ -54,7 +54,7 @@ def load_votes(text: str) -> tuple[pl.DataFrame, Meta]:
 
     source = table_source(text)
     if isinstance(source, str):
-        found = catalog.locate(source)
+        found = catalog.locate(source, say=say)
         if isinstance(found, Preferences):
             return found.votes, found.meta
         source = found

@@ -1,11 +1,28 @@
 """From what a person calls a dataset to a preference table: a name, a path, or piped bytes."""
 
 from pathlib import Path
+from typing import Protocol
 
 from plt.data.cache import cache_dir
+from plt.data.hub import HubSource, fetch
 from plt.data.preferences import Preferences, read_preferences, write_preferences
+from plt.data.raw import Say, warn
 from plt.data.registry import SYNTHETIC, dataset, load_module, simulator
 from plt.data.table import Source
+
+
+class SourceModule(HubSource, Protocol):
+    """A module of `plt.data.sources`.
+
+    Attributes:
+        CONVERTER_VERSION: Raised when `load` makes another table of the same files.
+    """
+
+    CONVERTER_VERSION: int
+
+    def load(self, raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
+        """The table made of the raw files in `raw`."""
+        ...
 
 
 def is_path(text: str) -> bool:
@@ -13,12 +30,13 @@ def is_path(text: str) -> bool:
     return Path(text).exists() or "/" in text or text.endswith((".parquet", ".jsonl", ".csv"))
 
 
-def locate(text: str, raw: Path | None = None) -> Source | Preferences:
+def locate(text: str, raw: Path | None = None, say: Say = warn) -> Source | Preferences:
     """Where the table called `text` is, converting it once if need be.
 
     Args:
         text: A path or a registry name.
         raw: Local raw files of a named source, instead of the cache and the hub.
+        say: Takes remarks of downloads and conversions.
 
     Returns:
         A path to a `preferences/1` table, or the table itself for simulators.
@@ -34,27 +52,23 @@ def locate(text: str, raw: Path | None = None) -> Source | Preferences:
         made: Preferences = module.simulate(module.Config())
         return made
     card, variant = dataset(text)
-    module = load_module(card.target)
+    source: SourceModule = load_module(card.target)
     if raw is not None:
-        converted: Preferences = module.load(raw, variant)
-        return converted
-    return _cached(text, module, variant)
+        return source.load(raw, variant, say)
+    return _cached(text, source, variant, say)
 
 
-def _cached(text: str, module: object, variant: str | None) -> Path:
-    from plt.data.hub import fetch
-
-    revision = getattr(module, "REVISION", None) or "main"
-    version = getattr(module, "CONVERTER_VERSION", 1)
-    name = f"{text.replace(':', '-')}-{revision}-v{version}.parquet"
+def _cached(text: str, source: SourceModule, variant: str | None, say: Say) -> Path:
+    revision = (source.REVISION or "main").replace("/", "-")
+    name = f"{text.replace(':', '-')}-{revision}-v{source.CONVERTER_VERSION}.parquet"
     target = cache_dir() / "datasets" / name
     if not target.exists():
-        folder = fetch(module)
-        write_preferences(module.load(folder, variant), target)  # type: ignore[attr-defined]
+        folder = fetch(source, say)
+        write_preferences(source.load(folder, variant, say), target)
     return target
 
 
-def load(text: str, raw: Path | None = None) -> Preferences:
+def load(text: str, raw: Path | None = None, say: Say = warn) -> Preferences:
     """The whole table called `text`; see `locate`."""
-    found = locate(text, raw)
+    found = locate(text, raw, say)
     return found if isinstance(found, Preferences) else read_preferences(found)

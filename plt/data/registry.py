@@ -86,7 +86,77 @@ SIMULATORS: dict[str, SimulatorCard] = {
         "Shenfeld et al. 2025 (PReF)",
     ),
 }
-DATASETS: dict[str, DatasetCard] = {}
+DATASETS: dict[str, DatasetCard] = {
+    "prism": DatasetCard(
+        "plt.data.sources.prism",
+        "people from 75 countries score the answers of several models",
+        "Kirk et al. 2024",
+        "CC-BY-4.0 (human texts), CC-BY-NC-4.0 (model texts)",
+        {
+            "prlhf": "users and conversations divided as by Li et al. 2024",
+            "lore": "as by Bose et al. 2025",
+            "plus": "as by Nam et al. 2025",
+        },
+    ),
+    "tldr": DatasetCard(
+        "plt.data.sources.tldr",
+        "which of two summaries a named worker prefers",
+        "Stiennon et al. 2020",
+        "modified MIT (comparisons), CC-BY-4.0 (posts)",
+        {
+            "top5": "the five workers with most rows",
+            "length-top10": "ten workers with simulated taste for length",
+            "length-top40": "forty workers with simulated taste for length",
+        },
+    ),
+    "psoups": DatasetCard(
+        "plt.data.sources.psoups",
+        "six personas that disagree by instruction",
+        "Jang et al. 2023",
+        "unknown (research release)",
+    ),
+    "personalllm": DatasetCard(
+        "plt.data.sources.personalllm",
+        "eight answers a prompt, scored by ten reward models",
+        "Zollo et al. 2024",
+        "CC-BY-4.0",
+        {
+            "archetypes": "ten users, each one reward model",
+            "dirichlet": "1,000 users who mix the ten",
+        },
+    ),
+    "ultrafeedback-p": DatasetCard(
+        "plt.data.sources.ultrafeedback_p",
+        "four users who care for one attribute each",
+        "Poddar et al. 2024 (VPL)",
+        "MIT",
+        {
+            "p2": "the users helpfulness and honesty",
+            "p4": "all four",
+            "p2-controversial": "pairs on which the two differ",
+            "p4-controversial": "pairs on which the four differ",
+        },
+    ),
+    "hh": DatasetCard(
+        "plt.data.sources.hh",
+        "helpful and harmless transcripts, without user ids",
+        "Bai et al. 2022",
+        "MIT",
+        {"harmless": "harmless-base alone", "helpful": "the helpful subsets"},
+    ),
+    "rewardbench": DatasetCard(
+        "plt.data.sources.rewardbench",
+        "2,985 checked pairs in four sections, without users",
+        "Lambert et al. 2024",
+        "ODC-BY-1.0",
+    ),
+    "jester": DatasetCard(
+        "plt.data.sources.jester",
+        "5,000 people rate 100 jokes",
+        "Goldberg et al. 2001",
+        "research use (Eigentaste, UC Berkeley)",
+    ),
+}
 
 
 def names() -> list[str]:
