@@ -293,13 +293,18 @@ def dense_codes(values: pl.Series) -> tuple[np.ndarray, pl.Series]:
         Codes of shape (n,), int64, where null is -1; and the k distinct values, sorted.
     """
     if values.dtype == pl.Categorical:
-        levels = values.drop_nulls().unique().cast(pl.String).sort()
         # Physical codes are shared by all columns of the process, hence not dense: translate them.
-        physical = levels.cast(values.dtype).to_physical().to_numpy().astype(np.int64)
-        lookup = np.full(int(physical.max(initial=-1)) + 2, -1, dtype=np.int64)
-        lookup[physical] = np.arange(len(physical))
-        found = values.to_physical().fill_null(len(lookup) - 1).to_numpy()
-        return lookup[found], levels
+        physical = values.to_physical()
+        null = int(physical.max() or 0) + 1  # type: ignore[arg-type] # of integers it is one
+        found = physical.fill_null(null).to_numpy()
+        a_row = np.full(null + 1, -1, dtype=np.int64)
+        a_row[found] = np.arange(len(found))
+        present = np.flatnonzero(a_row[:null] >= 0)
+        levels = values.gather(a_row[present]).cast(pl.String)
+        order = levels.arg_sort().to_numpy()
+        lookup = np.full(null + 1, -1, dtype=np.int64)
+        lookup[present[order]] = np.arange(len(order))
+        return lookup[found], levels.gather(order)
     levels = values.drop_nulls().unique().sort()
     position = pl.Series(np.arange(levels.len()), dtype=pl.Int64)
     codes = values.replace_strict(levels, position, default=-1, return_dtype=pl.Int64)

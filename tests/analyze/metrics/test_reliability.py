@@ -52,7 +52,8 @@ def test_kappa_and_its_influences_are_those_of_the_definition() -> None:
         bumped = ones.copy()
         bumped[u, p] += step
         slopes[u, p] = weights @ (weighted_kappa(sides, bumped) - kappa) / step
-    assert moved.reshape(12, 5).T == pytest.approx(slopes, abs=1e-4)
+    by_user_and_pair = moved.reshape(12, 5).T
+    assert by_user_and_pair == pytest.approx(slopes, abs=1e-4)
 
 
 def test_relative_care_is_recovered() -> None:

@@ -41,7 +41,7 @@ def test_the_first_judgement_that_is_no_tie_votes() -> None:
 def test_the_lead_of_the_others() -> None:
     rows = read_rows(table({"u": "a a a", "v": "a b _", "w": "b a _", "x": "b _ _", "y": "b _ _"}))
     # Pair 1: two for a, three for b. Own side minus the others, own vote not counted.
-    assert rows.lead.tolist() == [-2, -2, 0, 0, 0] + [0, -2, 0] + [ALONE]
+    assert rows.lead.tolist() == [-2, -2, 0, 0, 0, 0, -2, 0, ALONE]
     assert rows.lead_counts.sum(axis=0).tolist() == [3, 0, 5, 0, 0]
     assert rows.votes_per_user.tolist() == [3, 2, 2, 1, 1]
 
