@@ -1,50 +1,18 @@
-"""The three forms of anybody's file, and every way in which one can be misread."""
+"""Pair form and chosen/rejected form, and every way in which labels can be misread."""
 
 import csv
 import gzip
 import io
 import json
-import time
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences, write_preferences
+from plt.data.preferences import write_preferences
 from plt.data.sources.generic import GenericOptions, convert
-from plt.errors import DataError, UsageError
-
-PAIR = {"prompt": "q", "response_1": "good", "response_2": "bad", "label": 1.0}
-
-
-def silent(text: str) -> None:
-    del text
-
-
-def jsonl(rows: list[dict[str, object]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
-
-
-def from_rows(rows: list[dict[str, object]], *maps: str, **flags: object) -> Preferences:
-    return convert(jsonl(rows), GenericOptions.parse(maps, **flags), silent)  # type: ignore[arg-type]
-
-
-def liked(prefs: Preferences) -> list[tuple[str | None, str, str, float | None]]:
-    """(user, preferred, other, its label) of every judgement, in an order of its own."""
-    rows = []
-    for row in prefs.wide().iter_rows(named=True):
-        a, b, label = row["response_a"], row["response_b"], row["label"]
-        if label is not None and label < 0.5:
-            a, b, label = b, a, 1 - label
-        rows.append((row["user_id"], a, b, None if label is None else round(label, 6)))
-    return sorted(rows, key=str)
-
-
-def refused(rows: list[dict[str, object]], *maps: str, **flags: object) -> DataError:
-    with pytest.raises(DataError) as caught:
-        from_rows(rows, *maps, **flags)
-    return caught.value
-
+from plt.errors import UsageError
+from tests.data.sources.generic_rows import PAIR, from_rows, jsonl, liked, refused, silent
 
 # Pair form
 
@@ -259,110 +227,6 @@ def test_the_same_rows_in_every_file_format_make_the_same_table(tmp_path: Path) 
     assert all(table.equals(tables[0]) for table in tables)
 
 
-# Rating form
-
-RATED = {
-    "prompt": "q",
-    "responses": ["x", "y", "z"],
-    "scores": [3, 1, 3],
-    "models": ["mx", "my", "mz"],
-    "user": "u",
-}
-
-
-def test_wide_lists_of_scores() -> None:
-    prefs = from_rows([RATED])
-    assert liked(prefs) == [("u", "x", "y", 1.0), ("u", "z", "y", 1.0)]
-    assert prefs.meta.dropped == {"score tie": 1}
-    row = prefs.wide().filter(pl.col("response_a").is_in(["x"]) | (pl.col("response_b") == "x"))
-    found = row.row(0, named=True)
-    side = "a" if found["response_a"] == "x" else "b"
-    assert (found[f"score_{side}"], found[f"source_{side}"]) == (3.0, "mx")
-
-
-def test_tie_below_makes_ties_instead() -> None:
-    prefs = from_rows([{**RATED, "scores": [3, 2.6, 1]}], tie_below=0.5)
-    assert sorted(row[3] or 0 for row in liked(prefs)) == [0.5, 1.0, 1.0]
-    assert prefs.meta.dropped == {}
-
-
-def test_best_worst_is_one_pair() -> None:
-    prefs = from_rows([{**RATED, "scores": [2, 1, 3]}], pairs="best-worst")
-    assert liked(prefs) == [("u", "z", "y", 1.0)]
-
-
-def test_random_pairs_do_not_depend_on_the_order_of_rows() -> None:
-    rows = [
-        {
-            **RATED,
-            "user": f"u{i}",
-            "responses": list("abcdefgh"),
-            "scores": [i, 2, 3, 4, 5, 6, 7, 8],
-        }
-        for i in range(10, 16)
-    ]
-    rows = [{name: row[name] for name in row if name != "models"} for row in rows]
-    forward = from_rows(rows, pairs="random:3")
-    assert forward.votes.height == 18
-    assert liked(from_rows(rows[::-1], pairs="random:3")) == liked(forward)
-    assert liked(from_rows(rows, pairs="random:3", seed=1)) != liked(forward)
-
-
-def test_numbered_columns_and_one_user_a_judge() -> None:
-    row = {
-        "prompt": "q", "response_1": "x", "response_2": "y", "response_10": "z",
-        "response_1_model": "m1", "response_2_model": "m2", "response_10_model": "m10",
-        "response_1_rm_a": 1, "response_2_rm_a": 2, "response_10_rm_a": None,
-        "response_1_rm_b": 5, "response_2_rm_b": 4, "response_10_rm_b": 3,
-    }  # fmt: skip
-    prefs = from_rows(
-        [row], "response=response_*", "source=response_*_model",
-        "score=response_*_rm_a,response_*_rm_b",
-    )  # fmt: skip
-    assert liked(prefs) == [
-        ("rm_a", "y", "x", 1.0), ("rm_b", "x", "y", 1.0), ("rm_b", "x", "z", 1.0),
-        ("rm_b", "y", "z", 1.0),
-    ]  # fmt: skip
-    assert prefs.meta.dropped == {"no score": 1}
-    assert set(prefs.votes["source_a"]) | set(prefs.votes["source_b"]) == {"m1", "m2", "m10"}
-
-
-def test_scores_by_user_in_objects() -> None:
-    entries = [
-        {"system": "s1", "text": "x", "scores": {"r1": -1, "r2": 0}},
-        {"system": "s2", "text": "y", "scores": {"r1": 0, "r2": -5.5}},
-    ]
-    prefs = from_rows([{"prompt": "q", "responses": entries}])
-    assert liked(prefs) == [("r1", "y", "x", 1.0), ("r2", "x", "y", 1.0)]
-
-
-def test_long_form_pairs_the_responses_of_one_user_to_one_prompt() -> None:
-    rows = [
-        {"prompt": p, "response": r, "score": s, "user_id": u}
-        for p, r, s, u in [
-            ("q", "x", 1, "u"), ("other", "x", 9, "u"), ("q", "y", 2, "u"), ("q", "x", 5, "v"),
-            ("q", "z", 4, "v"), ("q", "w", 3, None),
-        ]
-    ]  # fmt: skip
-    assert liked(from_rows(rows)) == [("u", "y", "x", 1.0), ("v", "x", "z", 1.0)]
-
-
-def test_scores_that_are_no_numbers_are_named_with_their_rows() -> None:
-    error = refused([{**RATED, "scores": [1, "good", float("nan")]}])
-    assert error.problems == ["line 1: scores.*: 'good' is not a number"]
-    row = {"prompt": "q", "response": "x", "user_id": "u"}
-    error = refused([{**row, "score": float("nan")}, {**row, "score": "inf"}, {**row, "score": 1}])
-    assert [problem.split(":")[0] for problem in error.problems] == ["line 1", "line 2"]
-
-
-def test_too_many_pairs_are_refused_with_the_hint() -> None:
-    rows = [{"prompt": "q", "response": str(i), "score": i} for i in range(3_200)]
-    error = refused(rows)
-    assert "5,118,400 pairs; the limit is 5,000,000" in error.message
-    assert error.hint == "--pairs random:40"
-    assert from_rows(rows, pairs="random:40").votes.height == 40
-
-
 # Chosen/rejected form (more in tests/data/test_trl_view.py)
 
 
@@ -392,73 +256,3 @@ def test_a_preferences_table_comes_back_as_itself(tmp_path: Path) -> None:
     write_preferences(prefs, tmp_path / "x.parquet")
     back = convert(tmp_path / "x.parquet", GenericOptions.parse(), silent)
     assert back.wide().equals(prefs.wide())
-
-
-# Real files
-
-
-def test_pandalm(shared_data: Path) -> None:
-    maps = ["label=annotator1,annotator2,annotator3"]
-    options = GenericOptions.parse(maps, "a=1,b=2,tie=0")
-    prefs = convert(shared_data / "pandalm" / "testset-v1.json", options, silent)
-    # 999 pairs by 3 annotators; 54 pairs have an empty response.
-    assert prefs.votes.height == 999 * 3 - 162
-    assert prefs.meta.dropped == {"empty response": 162}
-    assert prefs.votes["user_id"].n_unique() == 3
-    assert (prefs.votes["label"] == 0.5).sum() == 320
-    flat = convert(shared_data / "pandalm" / "flat.jsonl.gz", GenericOptions.parse(), silent)
-    key = ["user_id", "pair_id", "label"]
-    names = pl.col("user_id").cast(pl.String)
-    one, two = (p.votes.select(key).with_columns(names).sort(key) for p in (prefs, flat))
-    assert one.equals(two)
-
-
-def test_wmt(shared_data: Path) -> None:
-    path = shared_data / "wmt_mqm_sxs" / "ende.jsonl.gz"
-    prefs = convert(path, GenericOptions.parse(), silent)
-    assert prefs.meta.dropped == {"score tie": 3306, "identical responses": 154}
-    assert prefs.votes.height == 14_040 - 3306 - 154
-    assert (prefs.votes["user_id"].n_unique(), prefs.votes["group"].n_unique()) == (10, 104)
-    tied = convert(path, GenericOptions.parse(tie_below=0.05), silent)
-    assert tied.votes.height == 14_040 - 507
-    assert (tied.votes["label"] == 0.5).sum() == 3306 - (507 - 154)
-
-
-def test_alpacaeval(shared_data: Path) -> None:
-    score = "score=response_*_gpt4_vs_davinci003,response_*_gpt4turbo_vs_gpt4turbo"
-    options = GenericOptions.parse(["response=response_*", "source=response_*_model", score])
-    prefs = convert(shared_data / "alpacaeval_multi" / "eight_models.jsonl.gz", options, silent)
-    # 805 prompts, 28 pairs, 2 judges; 3 missing scores take 7 pairs each.
-    assert prefs.votes.height + sum(prefs.meta.dropped.values()) - 3 == 805 * 28 * 2 - 21
-    assert set(prefs.votes["user_id"].unique()) == {"gpt4_vs_davinci003", "gpt4turbo_vs_gpt4turbo"}
-
-
-def test_vpl_users_are_the_objectives(shared_data: Path) -> None:
-    path = shared_data / "vpl_relabeled_hh" / "both_test.jsonl.gz"
-    prefs = convert(path, GenericOptions.parse(["user_id=objective"]), silent)
-    assert prefs.votes.height == 4043 - 8
-    by_user = dict(prefs.votes["user_id"].value_counts().iter_rows())
-    assert {str(user): n for user, n in by_user.items()} == {"helpful": 2153, "harmless": 1882}
-
-
-def test_hh(shared_data: Path) -> None:
-    path = shared_data / "hh_rlhf" / "harmless-base_test.jsonl.gz"
-    prefs = convert(path, GenericOptions.parse(), silent)
-    assert prefs.votes.height == 2312 - 9
-    assert prefs.meta.dropped == {"prompts differ": 5, "empty response": 4}
-    assert prefs.votes["user_id"].null_count() == prefs.votes.height
-
-
-@pytest.mark.slow
-def test_a_hundred_thousand_rows_take_seconds() -> None:
-    text = "some words of an answer " * 12
-    rows = [
-        {**PAIR, "prompt": f"p{i}", "response_1": f"{text}{i}", "user_id": i % 99, "label": i % 2}
-        for i in range(100_000)
-    ]
-    data = jsonl(rows)
-    start = time.process_time()
-    prefs = convert(data, GenericOptions.parse(), silent)
-    assert prefs.votes.height == 100_000
-    # Work, not wall time: 5 s on one idle core, with room for a machine that is busy.
-    assert time.process_time() - start < 15
