@@ -30,7 +30,7 @@ studies: setup
 	$(BIN)/python -m pytest -m study -s
 
 bench: setup
-	$(BIN)/python -m pytest -m bench -s
+	$(BIN)/python -m pytest tests/bench/bench_*.py -m bench -s
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
