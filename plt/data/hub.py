@@ -66,11 +66,15 @@ def fetch(source: HubSource, say: Say = warn) -> Path:
     )
     if _is_offline():
         raise DataError(
-            f"{name} is not in the cache of the hub, and HF_HUB_OFFLINE is set", hint=hint
+            f"{name} is not in the cache of the hub, and HF_HUB_OFFLINE is set",
+            problems=needed,
+            hint=hint,
         )
     endpoint = _endpoint()
     if not is_reachable(endpoint):
-        raise DataError(f"{name} is not cached, and {endpoint} cannot be reached", hint=hint)
+        raise DataError(
+            f"{name} is not cached, and {endpoint} cannot be reached", problems=needed, hint=hint
+        )
     say(f"downloading {source.HUB_REPO}: {source.SIZE}, licence {source.LICENSE}")
     folder = _snapshot(source, cached_only=False)
     lacking = list(source.FILES) if folder is None else _lacking(source, folder)
