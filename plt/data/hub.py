@@ -61,9 +61,8 @@ def fetch(source: HubSource, say: Say = warn) -> Path:
     cached = _snapshot(source, cached_only=True)
     if cached is not None and not _lacking(source, cached):
         return cached
-    hint = (
-        f"plt dataset-convert {name} FOLDER -o {name}.parquet (FOLDER: the files, copied by hand)"
-    )
+    hint = f"plt dataset-convert {name} FOLDER -o {name}.parquet"
+    needed = [f"copy into FOLDER by hand: {', '.join(source.FILES)} of {source.HUB_REPO}"]
     if _is_offline():
         raise DataError(
             f"{name} is not in the cache of the hub, and HF_HUB_OFFLINE is set",
