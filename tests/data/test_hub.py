@@ -82,6 +82,7 @@ def test_fetch_downloads_what_is_needed_once(hub_folder: Path, tmp_path: Path) -
     assert offline["folder"] == str(folder)
 
 
+@pytest.mark.slow
 def test_a_missing_file_or_repository_is_said(hub_folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
