@@ -1,0 +1,64 @@
+"""Populations whose votes are known: the probability of `a` of every user on every pair."""
+
+import numpy as np
+import polars as pl
+from scipy.special import expit
+
+from tests.analyze.vote_tables import frame
+
+
+def sampled_votes(
+    q: np.ndarray, rng: np.random.Generator, *, voters: int | None = None, repeated: float = 0.0
+) -> pl.DataFrame:
+    """Judgements with P(a) = q [users, pairs]: some voters a pair, a share of them asked again."""
+    n_users, n_pairs = q.shape
+    voters = voters or n_users
+    rows = []
+    for pair in range(n_pairs):
+        for user in np.sort(rng.permutation(n_users)[:voters]):
+            for occurrence in range(1 + (rng.random() < repeated)):
+                label = float(rng.random() < q[user, pair])
+                rows.append((f"u{user:03d}", pair, label, occurrence, f"g{pair}"))
+    return frame(rows)
+
+
+def flipped(wants: np.ndarray, rate: np.ndarray | float) -> np.ndarray:
+    """P(a) of users who want `wants` (1: a) and answer against it at `rate`."""
+    return np.asarray(wants * (1 - rate) + (1 - wants) * rate, dtype=float)
+
+
+def one_truth(kind: str, n_users: int, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
+    """Users who all want the same.
+
+    `margins`: Bradley-Terry noise that differs by pair; `rare`: 2 % flips; `mixed`: a fifth of the
+    pairs is a coin; `careless`: users flip between 0 and 40 %; `spammers`: a fifth of the users
+    tosses coins; `temperatures`: users are more or less sure of the same margins.
+    """
+    truth = rng.integers(0, 2, n_pairs)
+    margin = rng.normal(0, 2, n_pairs)
+    if kind == "margins":
+        return np.tile(expit(margin), (n_users, 1))
+    if kind == "temperatures":
+        return expit(np.exp(rng.normal(0, 0.7, n_users))[:, None] * margin)
+    rates = {
+        "rare": np.full((1, 1), 0.02),
+        "mixed": np.where(rng.random((1, n_pairs)) < 0.2, 0.5, 0.03),
+        "careless": rng.uniform(0, 0.4, (n_users, 1)),
+        "spammers": np.where(rng.random((n_users, 1)) < 0.2, 0.5, 0.05),
+    }
+    return flipped(np.tile(truth, (n_users, 1)), rates[kind])
+
+
+def camps(
+    n_users: int, n_pairs: int, rng: np.random.Generator, *, every: int = 3, rate: float = 0.1
+) -> np.ndarray:
+    """Every so-many-th user wants the opposite of the others."""
+    truth = rng.integers(0, 2, n_pairs)
+    against = np.arange(n_users)[:, None] % every == 0
+    return flipped(np.where(against, 1 - truth, truth), rate)
+
+
+def factors(n_users: int, n_pairs: int, rng: np.random.Generator, size: float) -> np.ndarray:
+    """A common margin and four directions in which users differ."""
+    own = rng.normal(size=(n_users, 4)) @ rng.normal(size=(4, n_pairs))
+    return np.asarray(expit(rng.normal(0, 1.5, n_pairs) + size * own))
