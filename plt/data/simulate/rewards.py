@@ -5,7 +5,7 @@ ridge regression on MiniLM embeddings predicts each of them on prompts that it w
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -22,27 +22,20 @@ WORDS: Mapping[str, str] = {
     "formal": "hereby herein pursuant accordance aforementioned procedure provisions shall",
     "casual": "hey yeah dude buddy gonna gotta wanna kinda stuff cool",
 }
-NAMES = (*WORDS, "excited")
-EXCITED = re.compile("!")
-
-
-def _counter(pattern: re.Pattern[str]) -> Callable[[str], int]:
-    return lambda text: len(pattern.findall(text))
-
-
-COUNTERS: Mapping[str, Callable[[str], int]] = {
-    **{
-        name: _counter(re.compile(rf"\b(?:{'|'.join(words.split())})\b", re.IGNORECASE))
-        for name, words in WORDS.items()
-    },
-    "excited": _counter(EXCITED),
-}
+NAMES = (*WORDS, "excited")  # the last counts exclamation marks
+COLUMNS = {word: i for i, words in enumerate(WORDS.values()) for word in words.split()}
+WORD = re.compile(r"\w+")
 
 
 def raw_rewards(responses: Sequence[str]) -> FloatArray:
     """log(1 + occurrences), shape (n, 10), in the order of `NAMES`."""
-    counts = [[COUNTERS[name](text) for name in NAMES] for text in responses]
-    return np.log1p(np.array(counts, dtype=np.float64).reshape(-1, len(NAMES))).astype(np.float64)
+    counts = np.zeros((len(responses), len(NAMES)))
+    for row, text in zip(counts, responses, strict=True):
+        for word in WORD.findall(text.lower()):
+            if word in COLUMNS:
+                row[COLUMNS[word]] += 1
+        row[-1] = text.count("!")
+    return np.log1p(counts)
 
 
 def standardise(rewards: FloatArray, mean: FloatArray, sd: FloatArray) -> FloatArray:

@@ -120,10 +120,14 @@ def pick(items: Sequence[Item], rng: np.random.Generator) -> Item:
     return items[int(rng.integers(len(items)))]
 
 
+def user_name(index: int, count: int) -> str:
+    """``u001`` for index 0; wider where there are more than 999 people."""
+    return f"u{index + 1:0{max(3, len(str(count)))}d}"
+
+
 def user_ids(count: int) -> list[str]:
-    """``u001``, ``u002``, ...; wider where there are more than 999."""
-    width = max(3, len(str(count)))
-    return [f"u{number:0{width}d}" for number in range(1, count + 1)]
+    """The names of so many people, in order."""
+    return [user_name(index, count) for index in range(count)]
 
 
 def user_index(user_id: str, count: int) -> int:
@@ -132,10 +136,14 @@ def user_index(user_id: str, count: int) -> int:
     Raises:
         UsageError: Nobody has that name.
     """
-    ids = user_ids(count)
-    if user_id not in ids:
-        raise UsageError(f"there is no user '{user_id}'; they are {ids[0]} to {ids[-1]}")
-    return ids.index(user_id)
+    digits = user_id[1:]
+    index = int(digits) - 1 if digits.isdecimal() else -1
+    if not (0 <= index < count and user_name(index, count) == user_id):
+        raise UsageError(
+            f"there is no user '{user_id}'; they are {user_name(0, count)} to"
+            f" {user_name(count - 1, count)}"
+        )
+    return index
 
 
 def user_frame(config: Survey, **columns: Sequence[Any]) -> pl.DataFrame:
