@@ -33,12 +33,14 @@ class Entry:
         method: Registry name.
         run_id: The run.
         scores: Its `scores/1` table, controls included.
+        footnote: What a reader must know about its split: a paper's protocol that leaks.
     """
 
     name: str
     method: str
     run_id: str
     scores: pl.DataFrame
+    footnote: str | None = None
 
 
 @dataclass(frozen=True)
@@ -243,8 +245,8 @@ def _verdict(compared: Sequence[Compared], baseline: str | None) -> str:
     text = (
         f"Better than {baseline} beyond chance: {names}."
         if certain
-        else f"No detectable gain over {baseline}: no interval of a gain, corrected for"
-        f" {len(gains)} comparisons, lies above 0."
+        else f"No detectable gain over {baseline}: no gain is above 0 beyond chance"
+        f" (Holm's correction over {len(gains)})."
     )
     if worse:
         text += f" Worse: {', '.join(f'{c.entry.name} ({_points(c)})' for c in worse)}."

@@ -67,7 +67,12 @@ def _notes(found: Comparison) -> list[str]:
         if row.zero_margins and row.entry.method != "random":
             share = f"{100 * row.zero_margins:.1f} %"
             notes.append(f"{row.entry.name}: {share} of margins are exactly 0, counted as wrong.")
+    notes += [f"Footnote: {note}." for note in _footnotes(found)]
     return notes
+
+
+def _footnotes(found: Comparison) -> list[str]:
+    return sorted({row.entry.footnote for row in found.rows if row.entry.footnote})
 
 
 def comparison_json(found: Comparison) -> dict[str, Any]:
@@ -96,5 +101,6 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
             for row in found.rows
         ],
         "majority": {name: interval_json(line) for name, line in found.majority.items()},
+        "footnotes": _footnotes(found),
         "verdict": found.verdict,
     }

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 import typer
 
 from plt.cli.options import Config, Json, Out, Quiet, Seed
-from plt.cli.streams import STDIN, Result, read_stdin, say
+from plt.cli.streams import STDIN, Result, read_stdin_bytes, say
 from plt.cli.tables import deliver_table
 from plt.errors import UsageError
 
@@ -72,7 +72,7 @@ def command(
     if name == GENERIC:
         if raw is None:
             raise UsageError("generic needs a file", hint="plt dataset-convert generic FILE")
-        source = _piped() if raw == STDIN else Path(raw)
+        source = read_stdin_bytes() if raw == STDIN else Path(raw)
         names = {"dataset": dataset or _name_of(source), "license": license_}
         options = GenericOptions.parse(
             maps or [], label_values, tie_below, pairs, seed,
@@ -106,11 +106,6 @@ def command(
     return deliver_table(
         prefs, out, summary, says, as_json=as_json, next_command="plt dataset-lint {table}"
     )
-
-
-def _piped() -> bytes:
-    piped = read_stdin()
-    return piped if isinstance(piped, bytes) else "\n".join(piped).encode()
 
 
 def _name_of(source: Path | bytes) -> str:

@@ -7,6 +7,7 @@ import typer
 from plt.cli.options import Config, Json, Out, Quiet, Seed
 from plt.cli.streams import Result
 from plt.cli.tables import deliver_table
+from plt.errors import UsageError
 
 
 def command(
@@ -21,6 +22,10 @@ def command(
     fractions: Annotated[
         str, typer.Option("--fractions", help="Per cent of train, val and test.")
     ] = "80,10,10",
+    protocol: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--protocol", help="A paper's own split: psoups, pref or source."),
+    ] = None,
     out: Out = None,
     as_json: Json = False,
     seed: Seed = 0,
@@ -30,17 +35,25 @@ def command(
     """Divide pairs into train, val and test and users into seen and unseen.
 
     Without --by the unit is the coarsest of which at least 20 are left in each part. A split by
-    response drops the pairs whose two responses fall apart, and counts them.
+    response drops the pairs whose two responses fall apart, and counts them. --protocol divides as
+    a paper did; a split that leaks is marked so, fails dataset-lint and is footnoted in reports.
 
     Example: plt dataset-split prefs.parquet --by prompt -o split.parquet
 
     Example: plt dataset-simulate attributes | plt dataset-split - | plt dataset-lint -
     """
     from plt.cli.inputs import load_preferences
+    from plt.data.protocols import apply_protocol
     from plt.data.splits import STRADDLING, SplitPlan, Unit, counts, parse_fractions, split
 
-    plan = SplitPlan(cast(Unit | None, by), parse_fractions(fractions), unseen_users, seed)
-    made = split(load_preferences(data), plan)
+    if protocol is not None and by is not None:
+        raise UsageError("--protocol says what stays whole; --by says it too", hint="leave one out")
+    prefs = load_preferences(data)
+    if protocol is not None:
+        made = apply_protocol(prefs, protocol)
+    else:
+        plan = SplitPlan(cast(Unit | None, by), parse_fractions(fractions), unseen_users, seed)
+        made = split(prefs, plan)
     declared = made.meta.split or {}
     rows = counts(made)
     summary = {
@@ -51,7 +64,10 @@ def command(
         ],
         "dropped": {STRADDLING: made.meta.dropped.get(STRADDLING, 0)},
     }
-    says = [f"split by {declared['unit']}" + ("" if by else " (the default for this table)")]
+    how = f" (protocol {protocol})" if protocol else "" if by else " (the default for this table)"
+    says = [f"split by {declared['unit']}{how}"]
+    if declared.get("leaks"):
+        says.append(f"this protocol leaks: {declared.get('why')}")
     says += [f"{part}/{kind}: {u} users, {p} pairs, {j} judgements" for part, kind, u, p, j in rows]
     if dropped := made.meta.dropped.get(STRADDLING, 0):
         says.append(f"dropped {dropped} judgements whose two responses straddle splits")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,8 @@ def load_preferences(
     return read_preferences(source, unique_keys=unique_keys)
 
 
-def load_votes(text: str) -> tuple[pl.DataFrame, Meta]:
-    """The votes of the table that DATA names, without its texts."""
+def load_votes(text: str, columns: Sequence[str]) -> tuple[pl.DataFrame, Meta]:
+    """Columns of the votes of the table that DATA names, without its texts."""
     from plt.data import catalog
     from plt.data.preferences import Preferences, read_votes
 
@@ -56,10 +57,10 @@ def load_votes(text: str) -> tuple[pl.DataFrame, Meta]:
     if isinstance(source, str):
         found = catalog.locate(source, say=say)
         if isinstance(found, Preferences):
-            return found.votes, found.meta
+            return found.votes.select(columns), found.meta
         source = found
     _note_foreign(source)
-    return read_votes(source)
+    return read_votes(source, columns)
 
 
 def _note_foreign(source: Source) -> None:

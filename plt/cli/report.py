@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -103,16 +103,23 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
         if isinstance(source, Path) and source.is_dir():
             load_run(source)
             source = source / SCORES
-        table, _ = read_table(source, SCHEMA)
+        table, meta = read_table(source, SCHEMA)
+        footnote = _footnote(meta.split)
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
-            found.append((str(first["method"]), str(first["run_id"]), part))
-    counts = Counter(method for method, _, _ in found)
-    names = [m if counts[m] == 1 else f"{m} {run[:6]}" for m, run, _ in found]
+            found.append((str(first["method"]), str(first["run_id"]), part, footnote))
+    counts = Counter(method for method, *_ in found)
+    names = [m if counts[m] == 1 else f"{m} {run[:6]}" for m, run, *_ in found]
     if len(set(names)) < len(names):
         say("the same run is given twice; it is shown once")
     unique = {name: Entry(name, *parts) for name, parts in zip(names, found, strict=True)}
     return list(unique.values())
+
+
+def _footnote(split: Mapping[str, Any] | None) -> str | None:
+    if not split or not split.get("leaks"):
+        return None
+    return f"the split is the protocol {split.get('protocol')}, which leaks: {split.get('why')}"
 
 
 def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:

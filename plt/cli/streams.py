@@ -188,11 +188,12 @@ def stdout_is_pipe() -> bool:
     return not _Talk.stdout_is_terminal
 
 
-def read_stdin() -> bytes | list[str]:
-    """What came through the pipe: the bytes of one table, or one path a line.
+def read_stdin_bytes() -> bytes:
+    """Whatever came through the pipe.
 
     Raises:
-        UsageError: Nothing is piped in: stdin is a terminal, closed or empty.
+        UsageError: stdin is a terminal or closed.
+        DataError: It is empty.
     """
     hint = "plt dataset-simulate dirichlet | plt dataset-stats -"
     if sys.stdin is None or sys.stdin.closed:
@@ -205,10 +206,24 @@ def read_stdin() -> bytes | list[str]:
             "standard input is empty: the command before the pipe wrote nothing",
             hint="run the command before the pipe alone and read its message",
         )
+    return content
+
+
+def read_stdin() -> bytes | list[str]:
+    """What came through the pipe: the bytes of one table, or one path a line.
+
+    Raises:
+        UsageError: As `read_stdin_bytes`.
+        DataError: As `read_stdin_bytes`; or it is neither a table nor text.
+    """
+    content = read_stdin_bytes()
     if content.startswith(b"PAR1"):
         return content
     try:
-        lines = content.decode("utf-8").splitlines()
+        lines = content.decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
-        raise DataError("standard input is neither a Parquet table nor paths", hint=hint) from error
-    return [line for line in lines if line.strip()]
+        raise DataError(
+            "standard input is neither a Parquet table nor paths",
+            hint="plt dataset-convert generic - | plt dataset-stats -",
+        ) from error
+    return [line.strip() for line in lines if line.strip()]

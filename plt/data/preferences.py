@@ -6,9 +6,9 @@ what cannot be a pair.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from json.encoder import encode_basestring_ascii as _ascii
 from pathlib import Path
 
 import polars as pl
@@ -67,7 +67,8 @@ class Preferences:
 
 def prompt_json(prompt: Sequence[Message]) -> str:
     """The canonical text of a conversation: roles and contents as a compact ASCII JSON list."""
-    return _compact([[message["role"], message["content"]] for message in prompt])
+    turns = (f"[{_ascii(turn['role'])},{_ascii(turn['content'])}]" for turn in prompt)
+    return f"[{','.join(turns)}]"
 
 
 def pair_id(prompt: Sequence[Message], response: str, other: str) -> int:
@@ -88,13 +89,9 @@ def pair_id(prompt: Sequence[Message], response: str, other: str) -> int:
 
 
 def _pair_id(prompt: str, smaller: str, larger: str) -> int:
-    text = f"[{prompt},{_compact([smaller, larger])}]"
+    text = f"[{prompt},[{_ascii(smaller)},{_ascii(larger)}]]"
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"))
 
 
 def prompt_group(prompt: str) -> str:
