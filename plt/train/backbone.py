@@ -68,7 +68,6 @@ class Backbone:
         return found
 
 
-@lru_cache(maxsize=1)
 def load_backbone(
     model: str, device: str = "auto", dtype: str = "float32", max_length: int | None = None
 ) -> Backbone:
@@ -84,13 +83,19 @@ def load_backbone(
         ArtifactError: As `resolve_model`, or the weights do not fit the configuration.
         UsageError: No such device or dtype.
     """
-    source = resolve_model(model)
-    place = resolve_device(device)
-    body = load_body(source, resolve_dtype(dtype)).eval().to(place)
+    return _load(resolve_model(model), resolve_device(device), resolve_dtype(dtype), max_length)
+
+
+# Keyed by the content of the model's files: one that changes on disk is read again.
+@lru_cache(maxsize=1)
+def _load(
+    source: ModelSource, device: torch.device, dtype: torch.dtype, max_length: int | None
+) -> Backbone:
+    body = load_body(source, dtype).eval().to(device)
     encoder = text_encoder(
         load_tokenizer(source), causal=source.causal, max_length=max_length or source.max_length
     )
-    return Backbone(source, body, encoder, place)
+    return Backbone(source, body, encoder, device)
 
 
 def load_body(source: ModelSource, dtype: torch.dtype) -> Any:

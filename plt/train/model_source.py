@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plt.data.cache import cache_dir
-from plt.errors import ArtifactError
+from plt.errors import ArtifactError, PltError
 
 Pooling = Literal["last", "mean", "cls", "max"]
 
@@ -193,17 +193,18 @@ def _offline() -> bool:
 
 def _download(model: str, repository: str, revision: str | None, command: str) -> str:
     """Asks the hub once, so that an unreachable network is answered in seconds."""
-    from httpx2 import HTTPError
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
         info = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT_SECONDS)
         names = [file.rfilename for file in info.siblings or ()]
         _refuse_pickles(model, names)
         path: str = snapshot_download(repository, revision=info.sha, allow_patterns=list(FILES))
-    except (HfHubHTTPError, HTTPError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except PltError:
+        raise
+    except Exception as error:
+        # The hub's HTTP library, hence the class of a network error, changes with its version.
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ArtifactError(
             f"model {model} is neither a folder nor in the local cache, and the hub did not give"
             f" it: {reason}",

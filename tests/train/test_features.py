@@ -11,6 +11,7 @@ from plt.errors import ArtifactError
 from plt.train.feature_store import FeatureStore, content_key, stored
 from plt.train.features import encode_features, features
 from plt.train.method import Compute, Texts
+from tests.train.models import save_tiny
 
 
 def some_texts(n, seed=0):
@@ -98,6 +99,14 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bits(compute, monkeypatch):
     assert (resumed.n_encoded, resumed.n_found) == (22, 8)
     assert np.array_equal(resumed.vectors, whole)
     assert seen[-1] == ("encoding texts", 22, 22)
+
+
+def test_a_model_that_changes_on_disk_is_another_model(compute, tmp_path):
+    texts = some_texts(3)
+    first = encode_features(texts, str(save_tiny(tmp_path / "m", seed=0)), compute)
+    second = encode_features(texts, str(save_tiny(tmp_path / "m", seed=1)), compute)
+    assert second.n_encoded == 3
+    assert not np.allclose(first.vectors, second.vectors, atol=1e-2)
 
 
 def test_a_damaged_file_is_named(compute):

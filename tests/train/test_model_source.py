@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import huggingface_hub.constants
 import pytest
@@ -90,6 +91,26 @@ def test_a_cached_hub_id_is_read_without_the_network(monkeypatch, tmp_path, soun
     source = resolve_model("someone/tiny")
     assert source.revision == commit
     assert source.fingerprint == resolve_model(str(sound)).fingerprint
+
+
+def test_a_hub_that_cannot_be_reached_is_said_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(ArtifactError, match=r"the hub did not give it: .+") as error:
+        resolve_model("someone/some-model")
+    assert error.value.hint == "hf download someone/some-model"
+
+
+def test_a_hub_model_of_pickles_is_refused_before_it_is_downloaded(monkeypatch, tmp_path):
+    files = [SimpleNamespace(rfilename=name) for name in ("config.json", "pytorch_model.bin")]
+    info = SimpleNamespace(siblings=files, sha="0" * 40)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda *_, **__: info)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    with pytest.raises(ArtifactError, match="pickles only"):
+        resolve_model("someone/some-model")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_pickled_weights_are_refused_by_name(folder):
