@@ -6,6 +6,7 @@ preference table to arrays, so that neither leaks nor the order of a file can re
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -16,6 +17,7 @@ from plt.data.table import Meta, dense_codes
 from plt.errors import DataError
 from plt.train.method import FloatArray, IntArray, Texts
 
+Labels = Literal["votes", "majority"]
 HIDDEN_COLUMNS = ("score_a", "score_b", "source_a", "source_b")
 
 
@@ -151,6 +153,36 @@ def read_judgements(prefs: Preferences) -> Judgements:
         label=votes["label"].to_numpy().astype(np.float64),
         validation=(votes["split"] == "val").fill_null(False).to_numpy(),
     )
+
+
+def label_pairs(judgements: Judgements, labels: Labels) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Everybody's judgements, one row a pair.
+
+    Args:
+        judgements: N judgements of P pairs.
+        labels: ``votes`` concatenates them; a fit then aims at vote shares (Li et al. 2024, P-RLHF,
+            lemma 3.2). ``majority`` keeps the side of each pair's majority, once, and leaves tied
+            pairs out.
+
+    Returns:
+        The first judgement of each kept pair, the label of the pair, and its weight: how many
+        judgements it stands for, or 1 for a majority. All of shape (P,) or shorter.
+    """
+    codes, first = np.unique(judgements.pair, return_index=True)
+    position = np.searchsorted(codes, judgements.pair)
+    counts = np.bincount(position, minlength=len(codes)).astype(np.float64)
+    share = np.bincount(position, weights=judgements.label, minlength=len(codes)) / counts
+    if labels == "votes":
+        return first, share, counts
+    sided = share != 0.5
+    return first[sided], np.where(share[sided] > 0.5, 1.0, 0.0), np.ones(int(sided.sum()))
+
+
+def used_texts(texts: Texts, rows: IntArray) -> tuple[Texts, IntArray]:
+    """The texts that `rows` point at, each once, and the rows that point at those instead."""
+    used, inverse = np.unique(rows, return_inverse=True)
+    kept = Texts([texts.prompts[i] for i in used], [texts.responses[i] for i in used])
+    return kept, inverse.reshape(-1)
 
 
 def named_users(

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plt.train.heads import Problems
-from plt.train.judgements import Judgements
+from plt.train.judgements import Judgements, Labels, label_pairs
 from plt.train.method import FloatArray, IntArray
 from plt.train.ridge import RidgeHeads, fit_ridge
 
-Labels = Literal["votes", "majority"]
 BLOCK_ROWS = 1 << 14
 
 
@@ -70,37 +69,15 @@ def blind_table(population: FloatArray) -> HeadTable:
 def pair_problem(
     judgements: Judgements, features: NDArray[np.float32], labels: Labels = "votes"
 ) -> Problems:
-    """Everybody's judgements as one regression, one weighted row a pair.
+    """Everybody's judgements as one regression, one weighted row a pair (`label_pairs`).
 
     Votes on one pair have the same features, so their sum of cross-entropies is that of their mean
     label with their number as weight: exactly what concatenating all votes gives, at the cost of
     the distinct pairs.
-
-    Args:
-        judgements: N judgements.
-        features: Of the texts, shape (T, d).
-        labels: ``votes`` concatenates; the fit then aims at vote shares (Li et al. 2024, P-RLHF,
-            lemma 3.2). ``majority`` keeps one row of weight 1 a pair with the label of its
-            majority, and leaves tied pairs out.
     """
-    codes, first = np.unique(judgements.pair, return_index=True)
-    position = np.searchsorted(codes, judgements.pair)
-    counts = np.bincount(position, minlength=len(codes)).astype(np.float64)
-    share = np.bincount(position, weights=judgements.label, minlength=len(codes)) / counts
-    kept = np.ones(len(codes), dtype=bool)
-    if labels == "majority":
-        kept = share != 0.5
-        counts = np.ones_like(counts)
-        share = np.where(share > 0.5, 1.0, 0.0)
-    rows = first[kept]
-    return Problems(
-        features,
-        judgements.a[rows],
-        judgements.b[rows],
-        share[kept],
-        counts[kept],
-        np.array([0, len(rows)]),
-    )
+    rows, share, weight = label_pairs(judgements, labels)
+    starts = np.array([0, len(rows)])
+    return Problems(features, judgements.a[rows], judgements.b[rows], share, weight, starts)
 
 
 def user_problems(

@@ -93,15 +93,26 @@ def test_solved_together_or_one_by_one() -> None:
 
 
 def test_who_is_solved_beside_a_group_changes_no_bit() -> None:
-    """Of groups padded to the same width."""
-    problems, _ = planted(5, [30, 30, 30], d=40)
-    l2 = np.full(2, 0.01)
+    """Of groups padded to the same width; the neighbour takes more or fewer Newton steps."""
+    problems, _ = planted(5, [30, 30], d=40)
+    batch = problems.padded(np.array([0, 1]))
+    form = Dual(batch.x)
     heads = []
-    for groups in (np.array([0, 1]), np.array([0, 2])):
-        batch = problems.padded(groups)
-        form = Dual(batch.x)
-        heads.append(form.weights(maximise(form, batch, l2).coordinates)[0])
-    assert np.array_equal(*heads)
+    for neighbour in (1e3, 1.0, 1e-8):
+        fit = maximise(form, batch, np.array([0.1, neighbour]))
+        heads.append(form.weights(fit.coordinates)[0])
+    assert np.array_equal(heads[0], heads[1])
+    assert np.array_equal(heads[0], heads[2])
+
+
+def test_a_start_from_which_newton_overshoots_ends_at_the_maximum() -> None:
+    problems, _ = planted(12, [40], d=3)
+    batch = problems.padded(np.array([0]))
+    l2 = np.array([1e-6])
+    form = form_of(batch.x)
+    near = maximise(form, batch, l2).coordinates
+    far = maximise(form, batch, l2, start=np.full_like(near, -20.0)).coordinates
+    assert np.allclose(near, far, atol=1e-6)
 
 
 def test_a_weight_is_a_repetition_and_a_soft_label_a_share_of_votes() -> None:

@@ -3,39 +3,36 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
 
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features import features
-from plt.train.judgements import read_judgements
-from plt.train.linear import HeadTable, Labels, blind_table, fit_shared_head
+from plt.train.fine_tuning import describe, fine_tune, load_tuned
+from plt.train.judgements import Labels, read_judgements
+from plt.train.linear import HeadTable, blind_table, fit_shared_head
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
-from plt.train.ridge import refuse_penalty
+from plt.train.settings import RewardSettings
+
+if TYPE_CHECKING:
+    from plt.train.tuned import TunedReward
 
 NAME = "bradley-terry"
+TUNED = "tuned"
 
 
 @dataclass(frozen=True)
-class Config:
-    """What is fitted, on what.
+class Config(RewardSettings):
+    """Backbone and training, and which labels.
 
     Attributes:
-        model: The backbone: ``builtin:minilm`` runs offline on any CPU.
-        max_length: Tokens of a text at most; None is the model's own, at most 1,024.
-        labels: ``votes`` fits every judgement (what the reference code of Dong et al. 2025 does by
-            default); ``majority`` one label a pair (what their paper says).
-        l2: Penalty of the head on scaled features; None chooses it on validation rows, or by
-            evidence where there are fewer than 50.
+        labels: ``votes`` fits every judgement (the default of the reference code of Dong et al.
+            2025, whose paper says majority); ``majority`` one label a pair.
     """
 
-    model: str = "builtin:minilm"
-    max_length: int | None = None
     labels: Labels = "votes"
-    l2: float | None = None
-
-    def __post_init__(self) -> None:
-        refuse_penalty(self.l2)
 
 
 @dataclass(frozen=True)
@@ -43,56 +40,72 @@ class BradleyTerry:
     """P(a over b) = s(r(a) - r(b)), s the logistic function, the same r for everybody.
 
     With `tune` = ``head``, r is linear in the frozen features of a text and the fit is convex:
-    float64, no randomness. A soft label enters the cross-entropy as it is, a tie (0.5) as half a
-    win for each side. Fitted on train rows; validation rows choose the penalty only.
+    float64, no randomness; validation rows choose the penalty only. With ``lora`` or ``full``, r
+    is a fine-tuned model with a scalar head and validation rows are not used. A soft label enters
+    the cross-entropy as it is, a tie (0.5) as half a win for each side.
 
     Attributes:
         config: What is fitted, on what.
-        table: The head; None before `fit`.
-        compute: How to compute features when scoring.
+        reward_model: The head or the fine-tuned model; None before `fit`.
+        compute: How to compute when scoring.
         users: Always empty.
-        notes: How the penalty came about.
+        notes: How the fit came about.
     """
 
     config: Config = field(default_factory=Config)
-    table: HeadTable | None = None
+    reward_model: "HeadTable | TunedReward | None" = None
     compute: Compute = field(default_factory=Compute)
     users: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
         """Rewards of shape (len(rows),); `users` changes nothing."""
-        if self.table is None:
+        if self.reward_model is None:
             raise ValueError("score after fit or load")
+        if not isinstance(self.reward_model, HeadTable):
+            return self.reward_model.reward(texts, self.compute)[rows]
         vectors = features(
             texts, self.config.model, self.compute, max_length=self.config.max_length
         )
-        return self.table.reward(vectors, rows, users)
+        return self.reward_model.reward(vectors, rows, users)
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Learns one head from everybody's training rows."""
+        """Learns one reward from everybody's training rows."""
         judgements = read_judgements(prefs)
+        config = self.config
+        if config.tune != "head":
+            tuned = fine_tune(judgements, config, ctx, config.labels)
+            loss = f"loss {tuned.losses[0]:.3f} at first, {tuned.losses[-1]:.3f} at last"
+            notes = (f"{describe(config)}; {loss}",)
+            return replace(self, reward_model=tuned, compute=ctx.compute, notes=notes)
         vectors = features(
-            judgements.texts, self.config.model, ctx.compute, max_length=self.config.max_length
+            judgements.texts, config.model, ctx.compute, max_length=config.max_length
         )
-        fit = fit_shared_head(judgements, vectors, self.config.l2, self.config.labels)
+        fit = fit_shared_head(judgements, vectors, config.l2, config.labels)
         table = blind_table(fit.weights[0])
-        return replace(self, table=table, compute=ctx.compute, notes=(fit.describe(),))
+        return replace(self, reward_model=table, compute=ctx.compute, notes=(fit.describe(),))
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 
     def save(self, path: Path) -> None:
-        """Writes the head and the config."""
-        if self.table is None:
+        """Writes the head or the trained weights, and the config."""
+        if self.reward_model is None:
             raise ValueError("save after fit or load")
-        record = {"config": asdict(self.config), "notes": self.notes}
-        save_artifact(path, NAME, self.table.arrays(), record)
+        arrays: dict[str, np.ndarray] = {}
+        if isinstance(self.reward_model, HeadTable):
+            arrays = self.reward_model.arrays()
+        else:
+            self.reward_model.save(path / TUNED)
+        save_artifact(path, NAME, arrays, {"config": asdict(self.config), "notes": self.notes})
 
     @classmethod
     def load(cls, path: Path, compute: Compute) -> Self:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
-        table = HeadTable.from_arrays(arrays, ())
-        return cls(Config(**record["config"]), table, compute, notes=tuple(record["notes"]))
+        config = Config(**record["config"])
+        notes = tuple(record["notes"])
+        if config.tune == "head":
+            return cls(config, HeadTable.from_arrays(arrays, ()), compute, notes=notes)
+        return cls(config, load_tuned(path / TUNED), compute, notes=notes)

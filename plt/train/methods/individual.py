@@ -5,105 +5,123 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features import features
-from plt.train.judgements import named_users, read_judgements
+from plt.train.fine_tuning import TunedUsers, describe
+from plt.train.judgements import Judgements, named_users, read_judgements
 from plt.train.linear import HeadTable, user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
-from plt.train.ridge import fit_ridge, refuse_penalty
+from plt.train.ridge import RidgeHeads, fit_ridge
+from plt.train.settings import RewardSettings
 
 NAME = "individual"
+TUNED = "users"
 
 
 @dataclass(frozen=True)
-class Config:
-    """What is fitted, on what.
-
-    Attributes:
-        model: The backbone: ``builtin:minilm`` runs offline on any CPU.
-        max_length: Tokens of a text at most; None is the model's own, at most 1,024.
-        l2: Penalty of every head on scaled features; None chooses it for each user on their own
-            validation rows, or by evidence where they have fewer than 50.
-    """
-
-    model: str = "builtin:minilm"
-    max_length: int | None = None
-    l2: float | None = None
-
-    def __post_init__(self) -> None:
-        refuse_penalty(self.l2)
+class Config(RewardSettings):
+    """Backbone and training; a missing `l2` is chosen for each user on their own rows."""
 
 
 @dataclass(frozen=True)
 class Individual:
     """P(u prefers a to b) = s(r_u(a) - r_u(b)), every r_u fitted on the rows of u alone.
 
-    Nothing is shared: scale and penalty too come from the user's own rows, so that a user's head is
-    that of `bradley-terry` on the table of that user. All heads are solved at once. The population
-    (unknown users and None) is the mean head, so its reward is everybody's average reward.
+    Nothing is shared: with `tune` = ``head`` scale and penalty too come from the user's own rows,
+    so that a user's head is that of `bradley-terry` on the table of that user; all heads are
+    solved at once. With ``lora`` or ``full`` users are trained one after the other. The population
+    (unknown users and None) has the mean of the rewards of all users that were fitted.
 
     Attributes:
         config: What is fitted, on what.
-        table: The heads; None before `fit`.
-        compute: How to compute features when scoring.
-        notes: How the penalties came about, and who has no head.
+        rewards: The heads or the fine-tuned models; None before `fit`.
+        compute: How to compute when scoring.
+        notes: How the fit came about, and who has no model.
     """
 
     config: Config = field(default_factory=Config)
-    table: HeadTable | None = None
+    rewards: HeadTable | TunedUsers | None = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whom it knows, sorted."""
-        return self.table.users if self.table else ()
+        if isinstance(self.rewards, TunedUsers):
+            return tuple(self.rewards.folders)
+        return self.rewards.users if self.rewards else ()
 
     def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
         """Rewards of shape (len(rows),)."""
-        if self.table is None:
+        if self.rewards is None:
             raise ValueError("score after fit or load")
+        if isinstance(self.rewards, TunedUsers):
+            return self.rewards.reward(texts, rows, users, self.compute)
         vectors = features(
             texts, self.config.model, self.compute, max_length=self.config.max_length
         )
-        return self.table.reward(vectors, rows, users)
+        return self.rewards.reward(vectors, rows, users)
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Learns a head for every user with a training row."""
+        """Learns a reward for every user with a training row."""
         judgements = read_judgements(prefs)
-        train = judgements.select(~judgements.validation)
-        users, notes = named_users(train, judgements)
-        vectors = features(
-            judgements.texts, self.config.model, ctx.compute, max_length=self.config.max_length
-        )
-        validation = user_problems(judgements.select(judgements.validation), vectors, users)
-        fit = fit_ridge(user_problems(train, vectors, users), self.config.l2, validation)
+        users, notes = named_users(judgements.select(~judgements.validation), judgements)
+        if self.config.tune != "head":
+            tuned = TunedUsers.fit(judgements, users, self.config, ctx)
+            notes = (describe(self.config), *notes)
+            return replace(self, rewards=tuned, compute=ctx.compute, notes=notes)
+        fit = self._heads(judgements, users, ctx.compute)
         table = HeadTable(users, fit.weights, fit.weights.mean(axis=0))
-        return replace(self, table=table, compute=ctx.compute, notes=(fit.describe(), *notes))
+        return replace(self, rewards=table, compute=ctx.compute, notes=(fit.describe(), *notes))
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` a head from these rows alone; everybody else keeps theirs."""
-        if self.table is None:
+        """Gives every user in `prefs` a reward from these rows alone; the others keep theirs."""
+        if self.rewards is None:
             raise ValueError("adapt after fit or load")
         judgements = read_judgements(prefs)
+        judgements = replace(judgements, validation=np.zeros(len(judgements), dtype=bool))
         users = judgements.users
-        vectors = features(
-            judgements.texts, self.config.model, ctx.compute, max_length=self.config.max_length
+        if isinstance(self.rewards, TunedUsers):
+            newcomers = TunedUsers.fit(judgements, users, self.config, ctx)
+            return replace(self, rewards=self.rewards.joined(newcomers), compute=ctx.compute)
+        fit = self._heads(judgements, users, ctx.compute)
+        return replace(
+            self, rewards=self.rewards.with_heads(users, fit.weights), compute=ctx.compute
         )
-        fit = fit_ridge(user_problems(judgements, vectors, users), self.config.l2)
-        return replace(self, table=self.table.with_heads(users, fit.weights), compute=ctx.compute)
 
     def save(self, path: Path) -> None:
-        """Writes the heads, the users and the config."""
-        if self.table is None:
+        """Writes the heads or the trained weights, the users and the config."""
+        if self.rewards is None:
             raise ValueError("save after fit or load")
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
-        save_artifact(path, NAME, self.table.arrays(), record)
+        if isinstance(self.rewards, TunedUsers):
+            self.rewards.save(path / TUNED)
+            record["population"] = self.rewards.population
+            save_artifact(path, NAME, {}, record)
+        else:
+            save_artifact(path, NAME, self.rewards.arrays(), record)
 
     @classmethod
     def load(cls, path: Path, compute: Compute) -> Self:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
-        table = HeadTable.from_arrays(arrays, record["users"])
-        return cls(Config(**record["config"]), table, compute, tuple(record["notes"]))
+        config = Config(**record["config"])
+        rewards: HeadTable | TunedUsers
+        if config.tune == "head":
+            rewards = HeadTable.from_arrays(arrays, record["users"])
+        else:
+            rewards = TunedUsers.load(path / TUNED, record["users"], record["population"])
+        return cls(config, rewards, compute, tuple(record["notes"]))
+
+    def _heads(self, judgements: Judgements, users: Sequence[str], compute: Compute) -> RidgeHeads:
+        vectors = features(
+            judgements.texts, self.config.model, compute, max_length=self.config.max_length
+        )
+        train, validation = (
+            user_problems(judgements.select(rows), vectors, users)
+            for rows in (~judgements.validation, judgements.validation)
+        )
+        return fit_ridge(train, self.config.l2, validation)

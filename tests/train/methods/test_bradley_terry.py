@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from plt.train.features import features
 from plt.train.judgements import distinct_texts, read_judgements
-from plt.train.linear import fit_shared_head
+from plt.train.linear import HeadTable, fit_shared_head
 from plt.train.method import TrainContext
 from plt.train.methods.bradley_terry import BradleyTerry, Config
 from tests.train.methods.tables import judged, merged, table
@@ -54,8 +54,8 @@ def test_people_who_cancel_out_leave_nothing(ctx: TrainContext) -> None:
     """RM-01: opposite users give the head 0, whose loss is ln 2 a judgement (c)."""
     likes = [("a", "x", "y", 1.0), ("b", "x", "y", 0.0), ("a", "z", "y", 0.0), ("b", "z", "y", 1.0)]
     fitted = BradleyTerry(Config(l2=1.0)).fit(table(likes), ctx)
-    assert fitted.table is not None
-    assert np.abs(fitted.table.population).max() < 1e-12
+    assert isinstance(fitted.reward_model, HeadTable)
+    assert np.abs(fitted.reward_model.population).max() < 1e-12
     margin = fitted.reward(read_judgements(table(likes)).texts, np.array([0, 1, 2]), [None] * 3)
     assert np.logaddexp(0, -margin) == pytest.approx(np.log(2))
 
@@ -67,8 +67,8 @@ def test_swapped_columns_are_the_same_table(ctx: TrainContext) -> None:
     heads = []
     for part in (rows, turned):
         fitted = BradleyTerry().fit(table(part), ctx)
-        assert fitted.table is not None
-        heads.append(fitted.table.population)
+        assert isinstance(fitted.reward_model, HeadTable)
+        heads.append(fitted.reward_model.population)
     assert np.array_equal(*heads)
 
 
@@ -88,8 +88,8 @@ def test_reward_is_the_head_on_the_features(ctx: TrainContext) -> None:
     fitted = BradleyTerry(Config(l2=0.5)).fit(prefs, ctx)
     texts, a, _ = distinct_texts(prefs.pairs)
     vectors = features(texts, "builtin:minilm", ctx.compute)
-    assert fitted.table is not None
-    expected = vectors[a].astype(np.float64) @ fitted.table.population
+    assert isinstance(fitted.reward_model, HeadTable)
+    expected = vectors[a].astype(np.float64) @ fitted.reward_model.population
     assert np.allclose(fitted.reward(texts, a, [None] * len(a)), expected, atol=1e-12)
     assert fitted.notes == ("penalty l2 = 0.5, as set",)
 

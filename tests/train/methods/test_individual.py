@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 
+from plt.train.linear import HeadTable
 from plt.train.method import TrainContext
 from plt.train.methods.bradley_terry import BradleyTerry
 from plt.train.methods.individual import Individual
@@ -8,10 +9,9 @@ from tests.train.methods.tables import judged, merged, table
 
 
 def head(method: BradleyTerry | Individual, user: str | None = None) -> np.ndarray:
-    assert method.table is not None
-    if user is None:
-        return method.table.population
-    return method.table.heads[method.table.users.index(user)]
+    table = method.rewards if isinstance(method, Individual) else method.reward_model
+    assert isinstance(table, HeadTable)
+    return table.population if user is None else table.heads[table.users.index(user)]
 
 
 def test_each_user_is_bradley_terry_on_their_own_rows(ctx: TrainContext) -> None:

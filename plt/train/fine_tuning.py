@@ -1,0 +1,123 @@
+"""Judgements to fine-tuned reward models: one for everybody, or one a user in turn.
+
+Imports torch only when something is trained or scored: heads need none of it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from plt.train.judgements import Judgements, Labels, label_pairs, used_texts
+from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.settings import RewardSettings
+
+if TYPE_CHECKING:
+    from plt.train.tuned import TunedReward
+
+
+def fine_tune(
+    judgements: Judgements, settings: RewardSettings, ctx: TrainContext, labels: Labels = "votes"
+) -> "TunedReward":
+    """One reward model from all training rows; validation rows are not used."""
+    from plt.train.trl_bridge import directed_pairs
+    from plt.train.tuned import TunedReward
+
+    train = judgements.select(~judgements.validation)
+    a, b, label = train.a, train.b, train.label
+    if labels == "majority":
+        rows, label, _ = label_pairs(train, labels)
+        a, b = a[rows], b[rows]
+    texts, used = used_texts(train.texts, np.concatenate([a, b]))
+    pairs = directed_pairs(used[: len(a)], used[len(a) :], label)
+    return TunedReward.fit(texts, pairs, model=settings.model, tuning=settings.tuning(), ctx=ctx)
+
+
+def load_tuned(folder: Path) -> "TunedReward":
+    """What `TunedReward.save` wrote."""
+    from plt.train.tuned import TunedReward
+
+    return TunedReward.load(folder)
+
+
+def describe(settings: RewardSettings) -> str:
+    """How models are trained, in one line for the notes of a run."""
+    schedule = settings.tuning().schedule
+    return (
+        f"--tune {settings.tune}: {schedule.epochs:g} epochs, learning rate"
+        f" {schedule.learning_rate:g}, {schedule.batch_size} judgements a step"
+    )
+
+
+@dataclass(frozen=True)
+class TunedUsers:
+    """A fine-tuned reward a user; a model is in memory only while it learns or scores.
+
+    Attributes:
+        folders: The model of each user; the names of the folders say nothing of the users.
+        population: The users whose mean reward everybody else has, sorted.
+    """
+
+    folders: Mapping[str, Path]
+    population: tuple[str, ...]
+
+    @classmethod
+    def fit(
+        cls,
+        judgements: Judgements,
+        users: Sequence[str],
+        settings: RewardSettings,
+        ctx: TrainContext,
+    ) -> Self:
+        """Trains a model for each of `users` on that user's training rows alone."""
+        home = ctx.work_dir / "checkpoints"
+        home.mkdir(parents=True, exist_ok=True)
+        folders = {}
+        for done, user in enumerate(users):
+            ctx.compute.progress("fine-tuning users", done, len(users))
+            mine = judgements.select(judgements.user == judgements.users.index(user))
+            # A folder of its own each time: who holds an earlier fit keeps what it fitted.
+            folders[user] = Path(tempfile.mkdtemp(dir=home, prefix="user-"))
+            fine_tune(mine, settings, ctx).save(folders[user])
+        return cls(folders, tuple(sorted(users)))
+
+    def reward(
+        self, texts: Texts, rows: IntArray, users: Sequence[str | None], compute: Compute
+    ) -> FloatArray:
+        """Rewards of shape (len(rows),); a row of nobody costs a pass of everybody's model."""
+        nobody = np.array([user not in self.folders for user in users], dtype=bool)
+        rewards = np.zeros(len(rows))
+        for done, (user, folder) in enumerate(self.folders.items()):
+            compute.progress("scoring users", done, len(self.folders))
+            own = np.array([other == user for other in users], dtype=bool)
+            shared = nobody if user in self.population else np.zeros(len(rows), dtype=bool)
+            if not (own.any() or shared.any()):
+                continue
+            model = load_tuned(folder)
+            # Two calls, since a text's last bits depend on what stands beside it in a batch, and a
+            # newcomer must not change them for anybody else.
+            for mask, share in ((own, 1.0), (shared, 1 / len(self.population))):
+                if mask.any():
+                    kept, inverse = used_texts(texts, rows[mask])
+                    rewards[mask] += share * model.reward(kept, compute)[inverse]
+        return rewards
+
+    def joined(self, newcomers: "TunedUsers") -> Self:
+        """A copy that knows the newcomers too; the population stays who it was."""
+        folders = {**self.folders, **newcomers.folders}
+        return replace(self, folders=dict(sorted(folders.items())))
+
+    def save(self, path: Path) -> None:
+        """Copies every model to a numbered folder, in the order of `folders`."""
+        for number, folder in enumerate(self.folders.values()):
+            shutil.copytree(folder, path / f"{number:05d}", dirs_exist_ok=True)
+
+    @classmethod
+    def load(cls, path: Path, users: Sequence[str], population: Sequence[str]) -> Self:
+        """The inverse of `save`; models are read when they are needed."""
+        folders = {user: path / f"{number:05d}" for number, user in enumerate(users)}
+        return cls(folders, tuple(population))
