@@ -1,0 +1,50 @@
+"""What gives the label away, what straddles splits, and what no model should see.
+
+`lint` asks of a table, before anything is trained on it, whether a trivial rule about the form of
+the texts predicts who wins, whether its split keeps what it promised, and whether its rows
+contradict one another. Findings are defects; notes are facts worth knowing.
+"""
+
+from plt.analyze.lint.decisions import read_decisions
+from plt.analyze.lint.folds import make_folds
+from plt.analyze.lint.form import form_findings
+from plt.analyze.lint.places import split_findings
+from plt.analyze.lint.records import control_token_findings, label_findings, repeat_findings
+from plt.analyze.lint.report import CHECKS, Example, Finding, LintReport
+from plt.analyze.lint.taste import fit_taste, taste_findings
+from plt.data.preferences import Preferences
+
+__all__ = ["CHECKS", "Example", "Finding", "LintReport", "lint"]
+
+
+def lint(prefs: Preferences, *, seed: int = 0) -> LintReport:
+    """Everything that is suspicious about a table.
+
+    Args:
+        prefs: Any table, also one whose keys are repeated (`read_preferences` with
+            `unique_keys=False`).
+        seed: Of the folds in which rules are learned and tried.
+
+    Returns:
+        Findings and notes in the order of `CHECKS`. The order of the rows and the names of the
+        users change nothing. A table without a single label still has its splits, keys and texts
+        checked.
+    """
+    decisions = read_decisions(prefs)
+    folds = make_folds(decisions, seed)
+    tastes = fit_taste(decisions, folds)
+    found = [
+        *form_findings(decisions, folds, tastes),
+        *taste_findings(decisions, folds, tastes),
+        *split_findings(prefs),
+        *repeat_findings(prefs.votes),
+        *label_findings(prefs.votes),
+        *control_token_findings(prefs),
+    ]
+    return LintReport(
+        dataset=prefs.meta.dataset,
+        n_judgments=prefs.votes.height,
+        n_decisions=decisions.n_rows,
+        findings=tuple(one for one in found if one.failed),
+        notes=tuple(one for one in found if not one.failed),
+    )

@@ -1,0 +1,106 @@
+"""Folds in which no text stands on both sides.
+
+Rules are learned on some rows and tried on others. Where one text was judged by many people, rows
+are no unit: a rule could remember the text. Rows are therefore dealt out by connected components.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plt.analyze.clusters import BoolArray
+from plt.analyze.lint.decisions import Decisions, IntArray
+
+N_FOLDS = 5
+MAX_COMPONENT = 0.5
+"""Share of the rows that the largest component may hold; beyond it the folds are too uneven."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Where rules are learned and where they are tried.
+
+    Attributes:
+        of_text: The fold of each distinct text.
+        n: Number of folds; 0 when there is too little to divide.
+        by: What never straddles: `group` (groups and texts) or `text`.
+        scattered: Whether the two texts of a row may be in different folds. Then a row is tried
+            only where both are held out, and learned from where neither is.
+    """
+
+    of_text: IntArray
+    n: int
+    by: str
+    scattered: bool
+
+    def parts(self, decisions: Decisions) -> list[tuple[BoolArray, BoolArray]]:
+        """For each fold the rows to learn from and the rows to try, as masks."""
+        a, b = self.of_text[decisions.a], self.of_text[decisions.b]
+        return [((a != k) & (b != k), (a == k) & (b == k)) for k in range(self.n)]
+
+    def tried(self, decisions: Decisions) -> BoolArray:
+        """The rows that are tried in some fold."""
+        if self.n == 0:
+            return np.zeros(decisions.n_rows, dtype=bool)
+        same: BoolArray = self.of_text[decisions.a] == self.of_text[decisions.b]
+        return same
+
+
+def make_folds(decisions: Decisions, seed: int) -> Folds:
+    """Deals the texts out to folds.
+
+    By connected components of groups and texts; where one component holds most rows (everybody
+    judged the same texts in conversations of their own), of texts alone; and where that fails too
+    (every text is compared with every other), each text by itself.
+
+    Args:
+        decisions: The rows.
+        seed: Of the order in which components are dealt out.
+
+    Returns:
+        The folds; none when there are fewer than two components.
+    """
+    n = decisions.n_rows
+    twice = [np.concatenate([left, left]) for left in (decisions.groups, np.arange(n))]
+    texts = np.concatenate([decisions.a, decisions.b])
+    by = ("group", "text")
+    for left, name in zip(twice, by, strict=True):
+        label = components(left, texts, decisions.texts.len())
+        if n and np.bincount(label[decisions.a]).max() <= MAX_COMPONENT * n:
+            return _deal(label, decisions, seed, name, scattered=False)
+    return _deal(np.arange(decisions.texts.len()), decisions, seed, "text", scattered=True)
+
+
+def _deal(label: IntArray, decisions: Decisions, seed: int, by: str, *, scattered: bool) -> Folds:
+    """Components to folds, in a random order and in turn."""
+    distinct, of_text = np.unique(label, return_inverse=True)
+    n_folds = min(N_FOLDS, distinct.size)
+    if n_folds < 2:
+        return Folds(np.zeros(of_text.size, dtype=np.intp), 0, by, scattered)
+    generator = np.random.default_rng(seed)
+    place = np.empty(distinct.size, dtype=np.intp)
+    place[generator.permutation(distinct.size)] = np.arange(distinct.size) % n_folds
+    return Folds(place[of_text], n_folds, by, scattered)
+
+
+def components(left: NDArray[np.integer], right: NDArray[np.integer], n_right: int) -> IntArray:
+    """Connected components of a graph between two kinds of nodes.
+
+    Args:
+        left: One end of each edge, codes >= 0, [edges].
+        right: The other end, codes in [0, n_right), [edges].
+        n_right: Nodes of the second kind.
+
+    Returns:
+        For each node of the second kind the smallest such node of its component, [n_right].
+    """
+    of_left = np.full(int(left.max(initial=-1)) + 1, n_right, dtype=np.intp)
+    of_right = np.arange(n_right, dtype=np.intp)
+    while True:
+        before = of_right.copy()
+        np.minimum.at(of_left, left, of_right[right])
+        np.minimum.at(of_right, right, of_left[left])
+        of_right = of_right[of_right]  # a label's own label: halves the remaining chains
+        if np.array_equal(before, of_right):
+            return of_right
