@@ -28,6 +28,8 @@ from plt.analyze.verdict import Evidence, Verdict, verdict
 from plt.data.table import Meta
 
 ASSUMED_FLIP_RATES = (0.05, 0.1, 0.2)
+LITTLE_OVERLAP = 0.05
+"""Share of pairs that are shared, below which figures that need none are computed too."""
 NO_REPEATS = "nobody judged a pair twice"
 NOT_ASKED = "No verdict: it rests on an interval, and intervals were not asked for."
 
@@ -54,7 +56,8 @@ class DatasetStatistics:
         coverage: Counts of what there is to compare.
         dropped: Reason to rows left out, from conversion on; ties are not among them.
         verdict: What all of it says.
-        heterogeneity: Documented figures that need no shared pairs, where they were computed.
+        heterogeneity: The object of `plt.analyze.metrics.heterogeneity`, where it was asked for.
+        near_duplicates: The object of `plt.analyze.near_duplicates`, where it was asked for.
     """
 
     dataset: str | None
@@ -74,6 +77,7 @@ class DatasetStatistics:
     dropped: Mapping[str, int]
     verdict: Verdict
     heterogeneity: Mapping[str, Any] | None = None
+    near_duplicates: Mapping[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The object that ``plt dataset-stats --json`` prints; keys and nulls are documented."""
@@ -101,9 +105,16 @@ class DatasetStatistics:
             "dropped": dict(self.dropped),
             "verdict": self.verdict.sentence,
         }
-        if self.heterogeneity is not None:
-            document["heterogeneity"] = dict(self.heterogeneity)
+        for name in ("heterogeneity", "near_duplicates"):
+            if (more := getattr(self, name)) is not None:
+                document[name] = dict(more)
         return document
+
+    @property
+    def has_little_overlap(self) -> bool:
+        """Whether so few pairs are shared that figures which need none are worth computing."""
+        share = self.coverage.shared_share
+        return self.votes.n_users > 1 and share is not None and share < LITTLE_OVERLAP
 
     def _divergence_json(self, name: str) -> dict[str, Any]:
         table = {f"{rate:g}": getattr(each, name) for rate, each in self.noise_if_flip.items()}
