@@ -175,8 +175,7 @@ def interview(
         candidates: Pairs that may be asked, shape (N, 2); all comparable ones by default.
 
     Returns:
-        users * (pairs_per_user + round(repeats * pairs_per_user)) rows; which response comes first
-        is random.
+        users * (pairs_per_user + round(repeats * pairs_per_user)) rows.
 
     Raises:
         UsageError: As `deal`.
@@ -194,23 +193,20 @@ def interview(
     pairs = pool[asked.ravel()]
     ids = user_ids(survey.users)
     users = np.repeat(np.arange(survey.users), asked.shape[1])
-    return judgements(corpus, pairs, np.concatenate(labels), pl.Series(ids).gather(users), rng)
+    return judgements(corpus, pairs, np.concatenate(labels), pl.Series(ids).gather(users))
 
 
 def judgements(
-    corpus: Corpus, pairs: IntArray, label: FloatArray, users: pl.Series, rng: np.random.Generator
+    corpus: Corpus, pairs: IntArray, label: FloatArray, users: pl.Series
 ) -> pl.DataFrame:
-    """Raw rows of judged pairs, the side of the two responses drawn anew for each.
+    """Raw rows of judged pairs; `build` alone decides which response is `a`.
 
     Args:
         corpus: The texts.
         pairs: Shape (n, 2), indices of responses to one prompt.
         label: Shape (n,), probability that the first is preferred.
         users: Shape (n,), who judged.
-        rng: For the sides.
     """
-    swap = rng.random(len(pairs)) < 0.5
-    pairs = np.where(swap[:, None], pairs[:, ::-1], pairs)
     responses = pl.Series(corpus.responses, dtype=pl.String)
     prompts = messages(corpus.prompts)
     return pl.DataFrame(
@@ -219,7 +215,7 @@ def judgements(
             "prompt": prompts.gather(corpus.prompt[pairs[:, 0]]),
             "response_1": responses.gather(pairs[:, 0]),
             "response_2": responses.gather(pairs[:, 1]),
-            "label": np.where(swap, 1 - label, label),
+            "label": label,
         }
     )
 

@@ -155,7 +155,7 @@ def _converse(config: TopicSurvey, write: Write, read: Read, weights: FloatArray
     made = Corpus(prompts, texts, turn_of_text)
     slot = np.array(slots)
     users = pl.Series(survey.user_ids(config.users)).gather(slot // each)
-    raw = interview.judgements(made, np.array(pairs), np.array(labels), users, rng)
+    raw = interview.judgements(made, np.array(pairs), np.array(labels), users)
     number_of = pl.Series(slot % each + 1).cast(pl.String)
     return raw.with_columns(group=pl.concat_str("user_id", pl.lit("-c"), number_of))
 

@@ -159,3 +159,11 @@ def test_repeats_agree_as_often_as_the_true_margins_imply():
     agree = (once["label"] == again["label"]).to_numpy()
     sd = math.sqrt((expected * (1 - expected)).sum())
     assert agree.sum() == pytest.approx(expected.sum(), abs=5 * sd)
+
+
+@pytest.mark.parametrize("difference", [-1.0, 0.2, 1.0])
+def test_slips_are_independent_of_the_draw_that_they_turn_round(difference):
+    survey = Survey(labels="sampled", scale=1.5, noise=0.3)
+    labels = answer(survey, np.full(100_000, difference), np.random.default_rng(2))
+    probability = expit(1.5 * difference)
+    assert labels.mean() == pytest.approx(0.7 * probability + 0.3 * (1 - probability), abs=0.008)
