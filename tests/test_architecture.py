@@ -113,6 +113,7 @@ def test_the_statistics_commands_work_where_torch_cannot_be_imported(tmp_path: P
     for line in (
         ["dataset-simulate", "mirrored", "--users", "6", "-o", str(table)],
         ["dataset-split", str(table), "-o", str(tmp_path / "s.parquet"), "--by", "pair"],
+        ["dataset-lint", str(tmp_path / "s.parquet")],
         ["dataset-stats", str(table)],
         ["ls", "methods"],
     ):
