@@ -12,8 +12,8 @@ from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from plt.data.components import linked
 from plt.data.preferences import Preferences, prompt_json
 from plt.data.schema import SPLITS, USER_SPLITS
 from plt.data.table import dense_codes
@@ -165,26 +165,10 @@ def _linked_groups(prefs: Preferences, prompts: pl.Series) -> pl.Series:
     edges = links.join(prompt_of, on="pair_id").select("group", "prompt").unique()
     group, names = dense_codes(edges["group"])
     prompt, levels = dense_codes(edges["prompt"])
-    label = _components(group, prompt, levels.len())
+    label = linked(group, prompt, levels.len())
     chosen = names.gather(pl.Series(label))
     of_prompt = pl.DataFrame({"prompt": levels, "unit": chosen})
     return prompt_of.join(of_prompt, on="prompt", how="left", maintain_order="left")["unit"]
-
-
-def _components(
-    group: NDArray[np.int64], prompt: NDArray[np.int64], n_prompts: int
-) -> NDArray[np.int64]:
-    """The smallest group code of the connected component of each prompt."""
-    n_groups = int(group.max()) + 1
-    of_group = np.arange(n_groups)
-    of_prompt = np.full(n_prompts, n_groups, dtype=np.int64)
-    while True:
-        np.minimum.at(of_prompt, prompt, of_group[group])
-        before = of_group.copy()
-        np.minimum.at(of_group, group, of_prompt[prompt])
-        of_group = of_group[of_group]  # a label's own label: halves the remaining chains
-        if np.array_equal(before, of_group):
-            return of_prompt
 
 
 def _divide(names: pl.Series, plan: SplitPlan) -> pl.Series:

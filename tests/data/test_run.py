@@ -64,9 +64,14 @@ def test_started_then_success(tmp_path: Path) -> None:
 )
 def test_interrupted_runs_are_resumed(tmp_path: Path, raised: BaseException, status: str) -> None:
     run = open_run(IDENTITY, tmp_path / "r")
-    with pytest.raises(type(raised)), recording(run):
-        (run.path / CHECKPOINTS).mkdir()
-        raise raised
+
+    def interrupted() -> None:
+        with recording(run):
+            (run.path / CHECKPOINTS).mkdir()
+            raise raised
+
+    with pytest.raises(type(raised)):
+        interrupted()
     assert load_manifest(run.path).record["status"] == status
     with pytest.raises(ArtifactError, match="did not finish"):
         load_run(run.path)

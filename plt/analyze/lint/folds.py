@@ -7,10 +7,10 @@ are no unit: a rule could remember the text. Rows are therefore dealt out by con
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from plt.analyze.clusters import BoolArray
 from plt.analyze.lint.decisions import Decisions, IntArray
+from plt.data.components import linked
 
 N_FOLDS = 5
 MAX_COMPONENT = 0.5
@@ -66,7 +66,7 @@ def make_folds(decisions: Decisions, seed: int) -> Folds:
     texts = np.concatenate([decisions.a, decisions.b])
     by = ("group", "text")
     for left, name in zip(twice, by, strict=True):
-        label = components(left, texts, decisions.texts.len())
+        label = linked(left, texts, decisions.texts.len())
         if n and np.bincount(label[decisions.a]).max() <= MAX_COMPONENT * n:
             return _deal(label, decisions, seed, name, scattered=False)
     return _deal(np.arange(decisions.texts.len()), decisions, seed, "text", scattered=True)
@@ -82,25 +82,3 @@ def _deal(label: IntArray, decisions: Decisions, seed: int, by: str, *, scattere
     place = np.empty(distinct.size, dtype=np.intp)
     place[generator.permutation(distinct.size)] = np.arange(distinct.size) % n_folds
     return Folds(place[of_text], n_folds, by, scattered)
-
-
-def components(left: NDArray[np.integer], right: NDArray[np.integer], n_right: int) -> IntArray:
-    """Connected components of a graph between two kinds of nodes.
-
-    Args:
-        left: One end of each edge, codes >= 0, [edges].
-        right: The other end, codes in [0, n_right), [edges].
-        n_right: Nodes of the second kind.
-
-    Returns:
-        For each node of the second kind the smallest such node of its component, [n_right].
-    """
-    of_left = np.full(int(left.max(initial=-1)) + 1, n_right, dtype=np.intp)
-    of_right = np.arange(n_right, dtype=np.intp)
-    while True:
-        before = of_right.copy()
-        np.minimum.at(of_left, left, of_right[right])
-        np.minimum.at(of_right, right, of_left[left])
-        of_right = of_right[of_right]  # a label's own label: halves the remaining chains
-        if np.array_equal(before, of_right):
-            return of_right

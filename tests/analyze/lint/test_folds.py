@@ -2,32 +2,12 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from plt.analyze.lint.decisions import Decisions, read_decisions
-from plt.analyze.lint.folds import components, make_folds
+from plt.analyze.lint.folds import make_folds
 from plt.data.preferences import Preferences
 from tests.analyze.lint.populations import Readers, table
 from tests.data.tables import crossed
-
-EDGES = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9)), max_size=20)
-
-
-@settings(max_examples=40, deadline=None)
-@given(EDGES)
-def test_components_are_those_of_a_search(edges: list[tuple[int, int]]) -> None:
-    left, right = (np.array([edge[side] for edge in edges], dtype=np.int64) for side in (0, 1))
-    found = components(left, right, 10)
-    for start in range(10):
-        reached, lefts = {start}, set[int]()
-        while True:
-            lefts |= {one for one, other in edges if other in reached}
-            more = reached | {other for one, other in edges if one in lefts}
-            if more == reached:
-                break
-            reached = more
-        assert found[start] == min(reached)
 
 
 def check_apart(decisions: Decisions, seed: int) -> None:
