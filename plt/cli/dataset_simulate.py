@@ -54,7 +54,9 @@ def command(
     values: dict[str, object] = dict(parse_settings(settings or []))
     flags = {"users": users, "pairs_per_user": pairs_per_user, "noise": noise, "seed": seed}
     values |= {key: value for key, value in flags.items() if value is not None}
-    made_config = make_config(module.Config, values, f"simulator {name}")
+    made_config = make_config(
+        module.Config, values, f"simulator '{name}'", f"plt ls datasets {name}"
+    )
     if shape is not None:
         made_config = apply_shape(made_config, shape)
     prefs = module.simulate(made_config)

@@ -1,7 +1,7 @@
 """`plt ls`: what there is, from the registries; imports nothing heavy."""
 
 from collections.abc import Callable
-from typing import Annotated, TypeAlias
+from typing import Annotated, Optional, TypeAlias
 
 import typer
 
@@ -22,13 +22,23 @@ Listing: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
 def command(
     kind: Annotated[str, typer.Argument(help="datasets, methods, metrics, models or all.")] = "all",
+    name: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Argument(metavar="[NAME]", help="A method or simulator: lists what --set takes."),
+    ] = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> Result:
     """List the datasets, methods, metrics and models that plt knows.
 
+    With the name of a method or a simulator, what --set takes, with types and defaults.
+
     Example: plt ls methods
+
+    Example: plt ls methods bradley-terry
     """
+    if name is not None:
+        return _settings(kind, name)
     if kind not in (*KINDS, "all"):
         raise UsageError(f"there is nothing called '{kind}' to list", hint="plt ls methods")
     wanted = KINDS if kind == "all" else (kind,)
@@ -78,3 +88,22 @@ def _metrics() -> Listing:
         (name, card.kind, card.summary, card.paper) for name, card in METRICS.items()
     ]
     return ("name", "of", "summary", "paper"), rows
+
+
+def _settings(kind: str, name: str) -> Result:
+    """The knobs of one method or simulator."""
+    from plt.data.registry import load_module, simulator
+    from plt.data.settings import describe_config
+    from plt.train.registry import load_class, method_card, method_name
+
+    if kind == "methods":
+        name = method_name(name)
+        config = load_class(method_card(name).config)
+    elif kind == "datasets":
+        config = load_module(simulator(name).target).Config
+    else:
+        raise UsageError(f"{kind} have no settings", hint="plt ls methods bradley-terry")
+    columns = ("setting", "type", "default")
+    rows = tuple(describe_config(config))
+    data = {"name": name, "settings": [dict(zip(columns, row, strict=True)) for row in rows]}
+    return Result(data=data, blocks=(Table(columns, rows, f"--set of {name}"),))

@@ -10,6 +10,8 @@ from plt.errors import UsageError
 
 C = TypeVar("C")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+AUTO = "auto"
+"""How None, the value that the program chooses, is written in settings and TOML."""
 
 
 def parse_settings(items: Sequence[str]) -> dict[str, str]:
@@ -33,14 +35,16 @@ def parse_settings(items: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def make_config(cls: type[C], values: Mapping[str, object], owner: str) -> C:
+def make_config(cls: type[C], values: Mapping[str, object], owner: str, hint: str) -> C:
     """Builds the frozen dataclass `cls` from texts or typed values.
 
     Args:
         cls: A dataclass whose fields are int, float, bool, str, a Literal, an optional one of
             these, or a tuple of one of these (written with commas).
-        values: Field to value; texts are converted to the field's type.
+        values: Field to value, with ``-`` or ``_``; texts are converted to the field's type, and
+            ``auto`` is None where the field may be None.
         owner: What the settings belong to, for messages.
+        hint: What to type.
 
     Raises:
         UsageError: Unknown keys (with the nearest known one) and values of the wrong type, all at
@@ -49,64 +53,78 @@ def make_config(cls: type[C], values: Mapping[str, object], owner: str) -> C:
     assert dataclasses.is_dataclass(cls)
     hints = get_type_hints(cls)
     known = [field.name for field in dataclasses.fields(cls) if field.init]
-    problems, converted = [], {}
+    problems: list[str] = []
+    converted: dict[str, object] = {}
     for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            better = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(known)}"
-            problems.append(f"'{key}' is no setting of {owner}{better}")
+        name = key.replace("-", "_")
+        if name not in known:
+            problems.append(_unknown(key, known))
             continue
         try:
-            converted[key] = _convert(value, hints[key])
+            converted[name] = _convert(value, hints[name])
         except ValueError:
-            problems.append(f"'{key}' is {value!r}; expected {type_name(hints[key])}")
+            found = f"{value!r} ({type(value).__name__})"
+            problems.append(f"'{key}' is {found}, expected {type_name(hints[name])}")
     if problems:
-        raise UsageError(
-            f"{owner} cannot be set up", problems=problems, hint=f"--set {known[0]}=VALUE"
-        )
+        raise UsageError(f"{owner} does not take these settings", problems=problems, hint=hint)
     return cls(**converted)
 
 
+def plain_values(config: object) -> dict[str, object]:
+    """A config as TOML can hold it: `make_config` on it gives the same config."""
+    assert dataclasses.is_dataclass(config)
+    assert not isinstance(config, type)
+    return {k: AUTO if v is None else v for k, v in dataclasses.asdict(config).items()}
+
+
+def describe_config(cls: type) -> list[tuple[str, str, str]]:
+    """(setting, type in words, default) of every field of a config dataclass."""
+    assert dataclasses.is_dataclass(cls)
+    hints = get_type_hints(cls)
+    return [
+        (field.name, type_name(hints[field.name]), str(AUTO if default is None else default))
+        for field in dataclasses.fields(cls)
+        if (default := field.default) is not dataclasses.MISSING
+    ]
+
+
 def type_name(hint: Any) -> str:
-    """A field's type in words: ``integer``, ``one of head, lora, full``, ..."""
+    """A field's type in words: ``an integer``, ``one of 'head', 'lora'``, ..."""
     if get_origin(hint) is Literal:
-        return "one of " + ", ".join(map(str, get_args(hint)))
+        return "one of " + ", ".join(repr(choice) for choice in get_args(hint))
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join("none" if a is types.NoneType else type_name(a) for a in get_args(hint))
+        inner = [type_name(a) for a in get_args(hint) if a is not types.NoneType]
+        return " or ".join([*inner, f"'{AUTO}'"])
     if get_origin(hint) is tuple:
-        return f"{type_name(get_args(hint)[0])}s separated by commas"
-    names = {int: "an integer", float: "a number", bool: "true or false", str: "text"}
+        return f"{type_name(get_args(hint)[0])} or several, separated by commas"
+    names = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
     return names.get(hint, str(hint))
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(key.replace("-", "_"), known, n=1)
+    if near:
+        return f"unknown key '{key}'; did you mean '{near[0]}'?"
+    if not known:
+        return f"unknown key '{key}'; it has no settings"
+    return f"unknown key '{key}'; known are {', '.join(known)}"
 
 
 def _convert(value: object, hint: Any) -> object:
     """`value` as `hint`; ValueError when it is none."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        if value is None or (isinstance(value, str) and value.lower() in ("none", "")):
-            if types.NoneType in args:
-                return None
-            raise ValueError
-        inner = [a for a in args if a is not types.NoneType]
-        return _first_that_fits(value, inner)
+        if value is None or value == AUTO:
+            return None
+        return _convert(value, next(a for a in args if a is not types.NoneType))
     if origin is Literal:
-        chosen = next((a for a in args if str(a) == str(value)), None)
-        if chosen is None:
+        if value not in args:
             raise ValueError
-        return chosen
+        return value
     if origin is tuple:
         parts = value.split(",") if isinstance(value, str) else list(_sequence(value))
         return tuple(_convert(p.strip() if isinstance(p, str) else p, args[0]) for p in parts)
     return _convert_scalar(value, hint)
-
-
-def _first_that_fits(value: object, hints: Sequence[Any]) -> object:
-    for hint in hints:
-        try:
-            return _convert(value, hint)
-        except ValueError:
-            continue
-    raise ValueError
 
 
 def _sequence(value: object) -> Sequence[object]:
@@ -116,20 +134,14 @@ def _sequence(value: object) -> Sequence[object]:
 
 
 def _convert_scalar(value: object, hint: Any) -> object:
-    if hint is bool:
-        text = str(value).lower()
-        if text not in TRUE + FALSE:
+    if hint is bool and isinstance(value, str):
+        if value.lower() not in TRUE + FALSE:
             raise ValueError
-        return text in TRUE
-    if isinstance(value, bool):
+        return value.lower() in TRUE
+    if hint in (int, float) and isinstance(value, str):
+        return hint(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
         raise ValueError
-    if hint is int:
-        number = float(str(value)) if not isinstance(value, int) else value
-        if number != int(number):
-            raise ValueError
-        return int(number)
-    if hint is float:
-        return float(str(value))
-    if hint is str:
-        return str(value)
-    raise ValueError
+    return value

@@ -3,16 +3,12 @@
 import dataclasses
 import difflib
 import importlib
-import types
-import typing
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
+from plt.data.settings import make_config, plain_values
 from plt.errors import UsageError
 from plt.train.method import Method, MethodCard
-
-AUTO = "auto"
-"""How None, the value that is chosen by the method, is written in settings and TOML."""
 
 METHODS: dict[str, MethodCard] = {
     "random": MethodCard(
@@ -111,78 +107,16 @@ def make_method(name: str, settings: Mapping[str, object]) -> Method:
     """
     key = method_name(name)
     card = METHODS[key]
-    config = load_class(card.config)
-    types_of = typing.get_type_hints(config)
-    fields = [field.name for field in dataclasses.fields(config)]
-    values: dict[str, Any] = {}
-    problems = []
-    for setting, value in settings.items():
-        field = setting.replace("-", "_")
-        if field not in fields:
-            problems.append(_unknown(setting, fields))
-            continue
-        try:
-            values[field] = _typed(value, types_of[field])
-        except ValueError:
-            problems.append(
-                f"'{setting}' is {value!r} ({type(value).__name__}),"
-                f" expected {_expected(types_of[field])}"
-            )
-    if problems:
-        raise UsageError(
-            f"method '{key}' does not take these settings",
-            problems=problems,
-            hint=f"plt ls methods {key}",
-        )
-    return cast(Method, load_class(card.target)(config(**values)))
+    made = make_config(
+        load_class(card.config), settings, f"method '{key}'", f"plt ls methods {key}"
+    )
+    return cast(Method, load_class(card.target)(made))
 
 
 def config_dict(method: Method) -> dict[str, Any]:
     """The resolved config as TOML can hold it: `make_method` on it gives the same method."""
-    values = dataclasses.asdict(method.config)
-    return {key: AUTO if value is None else value for key, value in values.items()}
+    return plain_values(method.config)
 
 
 def _folded(name: str) -> str:
     return name.casefold().replace("-", "").replace("_", "")
-
-
-def _unknown(setting: str, fields: list[str]) -> str:
-    near = difflib.get_close_matches(setting.replace("-", "_"), fields, n=1)
-    if near:
-        return f"unknown key '{setting}'; did you mean '{near[0]}'?"
-    if not fields:
-        return f"unknown key '{setting}'; it has no settings"
-    return f"unknown key '{setting}'; known are {', '.join(fields)}"
-
-
-def _typed(value: object, expected: Any) -> Any:
-    """`value` as `expected`; ValueError when it is none."""
-    choices = typing.get_args(expected)
-    if typing.get_origin(expected) is Literal:
-        if value not in choices:
-            raise ValueError
-        return value
-    if typing.get_origin(expected) is types.UnionType:
-        if value is None or value == AUTO:
-            return None
-        return _typed(value, next(choice for choice in choices if choice is not type(None)))
-    if expected is bool and isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if expected in (int, float) and isinstance(value, str):
-        return expected(value)
-    if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not expected:
-        raise ValueError
-    return value
-
-
-def _expected(expected: Any) -> str:
-    choices = typing.get_args(expected)
-    if typing.get_origin(expected) is Literal:
-        return "one of " + ", ".join(repr(choice) for choice in choices)
-    if typing.get_origin(expected) is types.UnionType:
-        inner = next(choice for choice in choices if choice is not type(None))
-        return f"{_expected(inner)} or '{AUTO}'"
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a text"}[expected]
