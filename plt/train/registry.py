@@ -107,9 +107,8 @@ def make_method(name: str, settings: Mapping[str, object]) -> Method:
     """
     key = method_name(name)
     card = METHODS[key]
-    made = make_config(
-        load_class(card.config), settings, f"method '{key}'", f"plt ls methods {key}"
-    )
+    config: type[Any] = load_class(card.config)
+    made: Any = make_config(config, settings, f"method '{key}'", f"plt ls methods {key}")
     return cast(Method, load_class(card.target)(made))
 
 
