@@ -18,7 +18,7 @@ def command(
     out: Annotated[
         Path, typer.Option("-o", "--out", help="Folder for the tables and runs of the demo.")
     ] = Path("demo"),
-    users: Annotated[int, typer.Option("--users", min=8, help="How many simulated people.")] = 42,
+    users: Annotated[int, typer.Option("--users", min=8, help="How many simulated people.")] = 84,
     force: Force = False,
     as_json: Json = False,
     seed: Seed = 0,
@@ -34,10 +34,11 @@ def command(
     table, split = out / "people.parquet", out / "split.parquet"
     again = ["--force"] if force else []
     steps = [
-        ["dataset-simulate", "attributes", "--users", str(users), "--pairs-per-user", "60",
-         "--set", "repeats=0.2", "--seed", str(seed), "-o", str(table)],
+        ["dataset-simulate", "attributes", "--users", str(users), "--seed", str(seed),
+         "-o", str(table)],
         ["dataset-stats", str(table)],
-        ["dataset-split", str(table), "--unseen-users", "0.1", "-o", str(split)],
+        ["dataset-split", str(table), "--fractions", "70,10,20", "--unseen-users", "0",
+         "-o", str(split)],
         ["dataset-lint", str(split)],
         ["train", str(split), "--method", METHODS, "--runs", str(out / "runs"), *again],
     ]  # fmt: skip
