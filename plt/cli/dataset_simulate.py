@@ -1,5 +1,6 @@
 """`plt dataset-simulate`: populations whose truth is known."""
 
+import dataclasses
 from typing import Annotated, Optional
 
 import typer
@@ -42,7 +43,7 @@ def command(
 
     Example: plt dataset-simulate dirichlet --users 8 | plt dataset-stats -
 
-    Example: plt dataset-simulate attributes --users 84 --set alpha=3 -o attributes.parquet
+    Example: plt dataset-simulate attributes --users 84 --set scale=5 -o attributes.parquet
     """
     from plt.data.registry import load_module, simulator
     from plt.data.schema import USERS
@@ -54,11 +55,13 @@ def command(
     values: dict[str, object] = dict(parse_settings(settings or []))
     flags = {"users": users, "pairs_per_user": pairs_per_user, "noise": noise, "seed": seed}
     values |= {key: value for key, value in flags.items() if value is not None}
+    if shape is not None:
+        # The shape first, so that a flag which is given stands above it.
+        shaped = dataclasses.asdict(apply_shape(module.Config(), shape))
+        values = shaped | values
     made_config = make_config(
         module.Config, values, f"simulator '{name}'", f"plt ls datasets {name}"
     )
-    if shape is not None:
-        made_config = apply_shape(made_config, shape)
     prefs = module.simulate(made_config)
     n_users = prefs.votes["user_id"].n_unique()
     summary = {
