@@ -57,6 +57,17 @@ def test_adapting_to_all_rows_is_fitting_them(ctx: TrainContext) -> None:
     assert np.allclose(head(adapted, "new"), head(fitted, "new"), rtol=0, atol=1e-8)
 
 
+def test_adapting_learns_from_every_row_whatever_its_split(ctx: TrainContext) -> None:
+    fitted = Individual().fit(judged({"a": 0.95}, 10), ctx)
+    rows = [("new", f"nice {i}", f"cold {i}", 1.0) for i in range(5)]
+    heads = [
+        head(fitted.adapt(table(rows, split), ctx), "new") for split in ("train", "val", "test")
+    ]
+    assert heads[0].any()
+    assert np.array_equal(heads[0], heads[1])
+    assert np.array_equal(heads[0], heads[2])
+
+
 def test_who_has_no_head_is_said(ctx: TrainContext) -> None:
     nameless = table([(None, "x", "y", 1.0)])
     only_val = table([("late", "x", "y", 1.0)], split="val")
