@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from plt.data.schema import METRICS as METRICS_SCHEMA
 from plt.data.schema import SCORES as SCORES_SCHEMA
 from plt.data.splits import SplitPlan, split
 from plt.data.table import read_table
+from plt.data.verify import verify
 from tests.data.tables import crossed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -173,3 +175,70 @@ def test_users_whom_the_run_does_not_know(table: Path, capfd: pytest.CaptureFixt
     (run,) = train(capfd, str(table), "--method", "random")
     assert main(["score", str(run), str(table), "-o", "s.parquet", "--as-user", "nobody"]) == 2
     assert "nobody" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("methods", "vanilla"), ("datasets", "synthetic:noise")]
+)
+def test_ls_lists_what_set_takes(kind: str, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", kind, name, "--json"]) == 0
+    settings = json.loads(capfd.readouterr().out)["settings"]
+    assert {"setting", "type", "default"} == set(settings[0])
+    assert main(["ls", "metrics", "auc"]) == 2
+
+
+def test_protocols_that_leak_are_said_fail_lint_and_are_footnoted(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = ["dataset-split", str(table), "--protocol", "psoups", "-o", "leak.parquet"]
+    assert main(line) == 0
+    assert "this protocol leaks" in capfd.readouterr().err
+    assert main(["dataset-lint", "leak.parquet"]) == 1
+    capfd.readouterr()
+    runs = train(capfd, "leak.parquet", "--method", "length,random")
+    assert main(["report", *map(str, runs)]) == 0
+    assert "Footnote: the split is the protocol psoups, which leaks" in capfd.readouterr().out
+    assert main([*line, "--by", "pair"]) == 2
+
+
+@pytest.mark.slow
+def test_the_demo_runs_the_whole_chain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--users", "12", "--json"]) == 0
+    data = json.loads(capfd.readouterr().out)
+    assert list(data) == ["dataset-simulate", "dataset-stats", "dataset-split", "dataset-lint",
+                          "train", "report"]  # fmt: skip
+    assert len(data["report"]["rows"]) == 5
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
+    """Killed while it works, then typed again: the scores are those of an undisturbed run."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    line = [sys.executable, "-m", "plt", "train", str(table), "--method", "bradley-terry",
+            "--model", "builtin:tiny", "--tune", "full", "--epochs", "1",
+            "--max-length", "32", "--set", "pairs_per_step=32"]  # fmt: skip
+    whole = subprocess.run(
+        [*line, "--runs", "whole"], env=env, cwd=table.parent, check=True, capture_output=True
+    )
+    killed = subprocess.Popen(
+        [*line, "--runs", "killed"], env=env, cwd=table.parent,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    folder = table.parent / "killed"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and killed.poll() is None:
+        if list(folder.glob("*/checkpoints/*/checkpoint-*")):
+            killed.kill()
+            break
+        time.sleep(0.02)
+    killed.communicate()
+    again = subprocess.run(
+        [*line, "--runs", "killed"], env=env, cwd=table.parent, check=True, capture_output=True
+    )
+    one, other = (table.parent / done.stdout.decode().strip() for done in (whole, again))
+    found = verify(one, other)
+    assert found.problems == []
+    assert found.largest == 0.0
