@@ -31,8 +31,9 @@ class Config:
         model: The backbone: ``builtin:minilm`` runs offline on any CPU.
         max_length: Tokens of a text at most; None is the model's own, at most 1,024.
         tune: Only ``head``: the prior is one over heads.
-        iterations: EM steps. After 10 the held-out accuracy of 84 simulated users changed by at
-            most half a point; 0 keeps the start, equal variance in all directions.
+        iterations: EM steps; 0 keeps the start, equal variance in all directions. Of 84 simulated
+            users with 50 answers the held-out accuracy changed by at most half a point after 10;
+            with 20 answers, 20 steps gained up to 1.6 points more.
         variance: Of a user's deviation in margin from the shared head (log-odds squared) when EM
             starts; 0 gives everybody the shared head. None chooses among `VARIANCES` by the log
             loss of the validation rows, or takes the largest where there are fewer than 50: a
