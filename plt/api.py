@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +33,12 @@ def stats(data: str | Path | Preferences, *, seed: int = 0) -> DatasetStatistics
     from plt.analyze.dataset_statistics import dataset_statistics
 
     prefs = read(data) if isinstance(data, str | Path) else data
-    return dataset_statistics(prefs.votes, prefs.meta, seed=seed)
+    found = dataset_statistics(prefs.votes, prefs.meta, seed=seed)
+    if found.has_little_overlap:
+        from plt.analyze.metrics.heterogeneity import heterogeneity
+
+        found = replace(found, heterogeneity=heterogeneity(prefs, seed=seed).to_json())
+    return found
 
 
 @dataclass(frozen=True)

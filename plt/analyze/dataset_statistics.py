@@ -79,6 +79,13 @@ class DatasetStatistics:
     heterogeneity: Mapping[str, Any] | None = None
     near_duplicates: Mapping[str, Any] | None = None
 
+    @property
+    def verdict_sentence(self) -> str:
+        """The verdict, and where votes cannot be compared what needs no shared pairs."""
+        if self.verdict.finding != "cannot tell" or self.heterogeneity is None:
+            return self.verdict.sentence
+        return f"{self.verdict.sentence} Without shared pairs: {self.heterogeneity['conclusion']}"
+
     def to_json(self) -> dict[str, Any]:
         """The object that ``plt dataset-stats --json`` prints; keys and nulls are documented."""
         votes = self.votes
@@ -103,7 +110,7 @@ class DatasetStatistics:
             "effective_rank": self._rank_json(),
             "coverage": self._coverage_json(),
             "dropped": dict(self.dropped),
-            "verdict": self.verdict.sentence,
+            "verdict": self.verdict_sentence,
         }
         for name in ("heterogeneity", "near_duplicates"):
             if (more := getattr(self, name)) is not None:

@@ -41,7 +41,7 @@ def statistics_blocks(statistics: DatasetStatistics) -> tuple[Block, ...]:
     for more in (statistics.heterogeneity, statistics.near_duplicates):
         if more is not None:
             blocks.append(Line(f"{more['conclusion']} {more.get('assumption', '')}".strip()))
-    blocks.append(Line(f"Verdict: {statistics.verdict.sentence}"))
+    blocks.append(Line(f"Verdict: {statistics.verdict_sentence}"))
     return tuple(blocks)
 
 
