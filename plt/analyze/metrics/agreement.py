@@ -6,7 +6,7 @@ import numpy as np
 
 from plt.analyze.figures import without_interval
 from plt.analyze.metrics.divergence import NO_SHARED_PAIR
-from plt.analyze.metrics.votes import Votes
+from plt.analyze.metrics.votes import IntArray, Votes
 from plt.analyze.uncertainty import Interval, ratio_interval
 
 
@@ -38,16 +38,23 @@ def agreement(votes: Votes, *, intervals: bool = True) -> Agreement:
     Returns:
         Both figures; null where there is no shared pair.
     """
-    n, s = votes.shared_counts
-    if n.size == 0:
+    if votes.shared.size == 0:
         null = without_interval(None, NO_SHARED_PAIR)
         return Agreement(null, null)
-    same = (s * (s - 1) + (n - s) * (n - s - 1)) // 2
-    of = n * (n - 1) // 2
     if not intervals:
-        pooled = int(same.sum()) / int(of.sum())
-        return Agreement(without_interval(pooled), without_interval(float(np.mean(same / of))))
+        n, s, pairs = votes.outcomes
+        same, of = _agreeing(n, s)
+        pooled = int((same * pairs).sum()) / int((of * pairs).sum())
+        item_mean = float(np.average(same / of, weights=pairs))
+        return Agreement(without_interval(pooled), without_interval(item_mean))
+    n, s = votes.shared_counts
+    same, of = _agreeing(n, s)
     groups = votes.groups[votes.shared]
     return Agreement(
         ratio_interval(same, of, groups), ratio_interval(same / of, np.ones(n.size), groups)
     )
+
+
+def _agreeing(n: IntArray, s: IntArray) -> tuple[IntArray, IntArray]:
+    """Pairs of judgements that agree, and all of them, of pairs with n votes, s for `a`."""
+    return (s * (s - 1) + (n - s) * (n - s - 1)) // 2, n * (n - 1) // 2

@@ -48,14 +48,16 @@ def coverage(votes: Votes) -> Coverage:
     Returns:
         The counts; all 0 or None in a table without votes.
     """
-    with_votes = np.flatnonzero(votes.n_votes)
+    voted = votes.n_votes > 0
+    per_pair = votes.n_votes if voted.all() else votes.n_votes[voted]
+    groups = votes.groups if voted.all() else votes.groups[voted]
     per_user = votes.lead_counts.sum(axis=1)
     repeats = votes.repeats
     return Coverage(
-        n_groups=int(np.count_nonzero(np.bincount(votes.groups[with_votes]))),
+        n_groups=int(np.count_nonzero(np.bincount(groups))),
         votes_per_user=spread(votes.votes_per_user[votes.votes_per_user > 0]),
-        votes_per_pair=spread(votes.n_votes[with_votes]),
-        shared_share=votes.shared.size / with_votes.size if with_votes.size else None,
+        votes_per_pair=spread(per_pair),
+        shared_share=votes.shared.size / per_pair.size if per_pair.size else None,
         n_users_on_shared=int(np.count_nonzero(per_user)),
         n_repeated=repeats.n_cells,
         n_repeated_on_shared=int(np.count_nonzero(votes.n_votes[repeats.pairs] >= 2)),

@@ -43,10 +43,18 @@ def divergence(votes: Votes, *, intervals: bool = True) -> Divergence:
     Returns:
         Both shares; null where there is no shared pair.
     """
+    if votes.shared.size == 0:
+        null = without_interval(None, NO_SHARED_PAIR)
+        return Divergence(null, null)
+    if not intervals:
+        n, s, pairs = votes.outcomes
+        marks = ((s > 0) & (s < n), is_highly_divergent(n, s))
+        return Divergence(*(without_interval(int(pairs[m].sum()) / pairs.sum()) for m in marks))
     n, s = votes.shared_counts
-    divergent = (s > 0) & (s < n)
+    ones, groups = np.ones(n.size), votes.groups[votes.shared]
     return Divergence(
-        _share(divergent, votes, intervals), _share(is_highly_divergent(n, s), votes, intervals)
+        ratio_interval((s > 0) & (s < n), ones, groups),
+        ratio_interval(is_highly_divergent(n, s), ones, groups),
     )
 
 
@@ -54,14 +62,6 @@ def is_highly_divergent(n: IntArray, s: IntArray) -> BoolArray:
     """Whether at least 30 % of n votes, s of them on one side, are in the minority."""
     marked: BoolArray = 10 * np.minimum(s, n - s) >= 3 * n
     return marked
-
-
-def _share(marked: BoolArray, votes: Votes, intervals: bool) -> Interval:
-    if marked.size == 0:
-        return without_interval(None, NO_SHARED_PAIR)
-    if not intervals:
-        return without_interval(int(np.count_nonzero(marked)) / marked.size)
-    return ratio_interval(marked, np.ones(marked.size), votes.groups[votes.shared])
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,12 @@ def divergence_from_flips(votes: Votes, flip_rate: float) -> DivergenceFromFlips
     Returns:
         Both shares, or None where there is no shared pair.
     """
-    pairs = np.bincount(votes.shared_counts[0])
-    n = np.flatnonzero(pairs)
+    n, _, pairs = votes.outcomes
     if n.size == 0:
         return None
     least = (3 * n + 9) // 10
     any_two = 1 - flip_rate**n - (1 - flip_rate) ** n
     many = special.bdtr(n - least, n, flip_rate) - special.bdtr(least - 1, n, flip_rate)
     return DivergenceFromFlips(
-        float(np.average(any_two, weights=pairs[n])), float(np.average(many, weights=pairs[n]))
+        float(np.average(any_two, weights=pairs)), float(np.average(many, weights=pairs))
     )

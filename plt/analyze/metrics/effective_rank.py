@@ -166,8 +166,8 @@ def _crossing(votes: Votes, drawn: IntArray, generator: np.random.Generator) -> 
     """The votes of the drawn users on pairs that several of them judged, or a sample of these."""
     place = np.full(votes.n_users, -1)
     place[drawn] = np.arange(drawn.size)
-    rows = np.flatnonzero((place >= 0)[votes.users])
-    pairs = votes.pairs[rows]
+    rows = votes.rows_of(drawn)
+    pairs = np.searchsorted(np.cumsum(votes.n_votes), rows, side="right")
     n = np.bincount(pairs, minlength=votes.pair_ids.size)
     wanted = np.flatnonzero(n >= 2)
     if n[wanted].sum() > MAX_VOTES:
@@ -194,7 +194,8 @@ def _combinations(lengths: IntArray) -> tuple[IntArray, IntArray]:
 
 def _sharing_enough(shared: FloatArray) -> IntArray:
     """Users each of whom shares enough pairs with all others: who lacks most goes first."""
-    kept = np.arange(shared.shape[0])
+    partners = (shared >= MIN_SHARED).sum(axis=1)
+    kept = np.flatnonzero(partners >= MIN_USERS - 1)
     while kept.size > 1:
         among = shared[np.ix_(kept, kept)]
         lacking = (among < MIN_SHARED).sum(axis=1) - 1  # the diagonal is 0

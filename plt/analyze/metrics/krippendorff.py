@@ -36,21 +36,23 @@ def krippendorff_alpha(votes: Votes, *, intervals: bool = True) -> Interval:
         Alpha, at most 1 (everybody agrees), 0 at chance; null where there is no shared pair, and
         where one pair is all there is and its votes agree. Target `groups`.
     """
-    n, s = votes.shared_counts
-    if n.size == 0:
+    if votes.shared.size == 0:
         return without_interval(None, NO_SHARED_PAIR)
-    total = int(n.sum())
+    n, s, pairs = votes.outcomes
+    total = int((n * pairs).sum())
     opposed = 2 * s * (n - s)
-    expected = int(opposed.sum()) + (total**2 - int((n * n).sum())) / 2
+    expected = int((opposed * pairs).sum()) + (total**2 - int((n * n * pairs).sum())) / 2
     if expected == 0:
         return without_interval(None, "a single pair on which all agree")
-    seen = opposed / (n - 1)
-    alpha = 1 - (total - 1) * float(seen.sum()) / expected
+    seen = float((opposed / (n - 1) * pairs).sum())
+    alpha = 1 - (total - 1) * seen / expected
     if not intervals:
         return without_interval(alpha)
+    n, s = votes.shared_counts
+    opposed = 2 * s * (n - s)
     # The expected disagreement hardly moves when a pair is drawn once more: it is one half.
-    influence = -(total - 1) / expected * (seen - float(seen.sum()) / total * n)
-    if not opposed.any() or np.array_equal(opposed, n * (n - 1)):
+    influence = -(total - 1) / expected * (opposed / (n - 1) - seen / total * n)
+    if seen == 0 or np.array_equal(opposed, n * (n - 1)):
         influence[:] = 0.0
     return influence_interval(
         alpha, influence, None, votes.groups[votes.shared], bounds=(-1.0, 1.0)

@@ -44,11 +44,11 @@ def majority_vote(votes: Votes) -> MajorityVote:
     users = np.flatnonzero(total)
     counts, total = counts[users], total[users]
     _, against_one, level, for_one, for_two = counts.T
-    n, s = votes.shared_counts
+    n, s, pairs = votes.outcomes
     return MajorityVote(
         users=users,
         ceiling=(level + for_one + for_two + against_one / 2) / total,
         leave_one_out=(for_one + for_two + level / 2) / total,
         n_votes=total,
-        n_tied_pairs=int(np.count_nonzero(2 * s == n)),
+        n_tied_pairs=int(pairs[2 * s == n].sum()),
     )
