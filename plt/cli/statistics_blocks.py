@@ -207,8 +207,8 @@ def _minority(statistics: DatasetStatistics) -> list[Block]:
     if tests.n_tested == 0:
         return [
             Line(
-                "Minority users: nobody is testable (it takes five pairs on which the others lead"
-                " by two votes or more)."
+                "Minority users: nobody is testable (it takes votes in five groups, on pairs where"
+                " the others lead by two or more)."
             )
         ]
     if tests.found.size == 0:
