@@ -7,7 +7,7 @@ import numpy as np
 
 from plt.analyze.figures import without_interval
 from plt.analyze.metrics.votes import FloatArray, Repeats, Votes
-from plt.analyze.uncertainty import Interval, default_target, mean_interval
+from plt.analyze.uncertainty import ROUNDING, Interval, default_target, mean_interval
 
 BELOW_CHANCE = "self-agreement is below one half, so no flip rate explains it"
 NO_AGREEMENT = "the self-agreement, or the lower end of its interval, is 0"
@@ -83,7 +83,7 @@ def ceiling_upper_bound(agreement: float) -> float:
     Args:
         agreement: Self-agreement in [0.5, 1].
     """
-    return float((1 + np.sqrt(2 * agreement - 1)) / 2)
+    return float((1 + np.sqrt(max(2 * agreement - 1, 0.0))) / 2)
 
 
 def cronbach_alpha(scores: np.ndarray, *, midpoint: float | None = None) -> float | None:
@@ -124,7 +124,7 @@ def _transformed(
     found: Interval, function: Callable[[float], float], smallest: float, reason: str
 ) -> Interval:
     """A monotone function of a figure and of the ends of its interval, cut to its domain."""
-    if found.value is None or found.value < smallest:
+    if found.value is None or found.value < smallest - ROUNDING:
         return without_interval(None, reason, found.target)
     value = function(found.value)
     if found.low is None or found.high is None:

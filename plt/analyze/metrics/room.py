@@ -15,6 +15,7 @@ from plt.analyze.metrics.divergence import NO_SHARED_PAIR
 from plt.analyze.metrics.repeated_cells import SharedCells, shared_cells
 from plt.analyze.metrics.votes import FloatArray, Votes
 from plt.analyze.uncertainty import (
+    ROUNDING,
     Interval,
     Target,
     default_target,
@@ -116,12 +117,12 @@ def _mean(cells: SharedCells, earned: FloatArray, target: Target, intervals: boo
 def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool) -> Interval:
     """The ceiling minus a mean over the same cells; the ceiling's slope carries its share."""
     agreement = float(cells.alike.mean())
-    if agreement < 0.5:
+    if agreement < 0.5 - ROUNDING:
         return without_interval(None, BELOW_CHANCE, target)
     value = ceiling_upper_bound(agreement) - float(earned.mean())
     if not intervals:
         return without_interval(value, target=target)
-    if agreement == 0.5:
+    if agreement <= 0.5 + ROUNDING:
         reason = "at a self-agreement of one half the ceiling has no finite slope"
         return without_interval(value, reason, target)
     slope = 0.5 / np.sqrt(2 * agreement - 1)

@@ -35,12 +35,13 @@ def test_the_bracket_is_that_of_a_slow_reader(votes: pl.DataFrame) -> None:
     assert found.n_judgments == len(alike)
     assert found.own_vote_majority.value == pytest.approx(np.mean(own))
     assert found.leave_one_out_majority.value == pytest.approx(np.mean(without))
-    if np.mean(alike) < 0.5:
+    if np.mean(alike) < 0.5 - 1e-9:
         assert found.low.value is None
     else:
         ceiling = ceiling_upper_bound(float(np.mean(alike)))
-        assert found.low.value == pytest.approx(ceiling - np.mean(own))
-        assert found.high.value == pytest.approx(ceiling - np.mean(without))
+        # At one half the root magnifies the last bit of the mean.
+        assert found.low.value == pytest.approx(ceiling - np.mean(own), abs=1e-7)
+        assert found.high.value == pytest.approx(ceiling - np.mean(without), abs=1e-7)
 
 
 def test_without_repeats_the_room_depends_on_a_consistency_that_is_assumed() -> None:
