@@ -83,7 +83,9 @@ def ceiling_upper_bound(agreement: float) -> float:
     Args:
         agreement: Self-agreement in [0.5, 1].
     """
-    return float((1 + np.sqrt(max(2 * agreement - 1, 0.0))) / 2)
+    excess = 2 * agreement - 1
+    # The root would magnify the last bit of a mean of one half.
+    return float((1 + np.sqrt(excess if excess > ROUNDING else 0.0)) / 2)
 
 
 def cronbach_alpha(scores: np.ndarray, *, midpoint: float | None = None) -> float | None:
