@@ -33,7 +33,8 @@ MIN_SHARE = 0.01
 ASSUMPTION = (
     "This assumes that one pooled model of these features (with bends, products of two features,"
     " and slopes that change with prompt length and turn) fits everybody alike, and that a"
-    " person's groups are independent but for taste."
+    " person's groups are independent but for taste. If everybody's taste depends on the question"
+    " in another way, people who ask different questions look like people of different taste."
 )
 
 

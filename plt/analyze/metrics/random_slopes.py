@@ -15,6 +15,9 @@ k equations for the variances tau^2 in which whatever varies by conversation (or
 pairs of a turn) cancels. That part is noise, and its size is phi = (variance of g_c) / H_c >= 1:
 the quasi-likelihood of a person's answers is the likelihood to the power 1 / phi, and the slopes
 are its mode under a normal prior with mean 0 and variances tau^2.
+
+Estimated variances are seldom exactly 0, so where taste does not differ the gain is a little below
+0, by 0.0006 nats with 300 users (`tests/golden/heterogeneity.json`).
 """
 
 from dataclasses import dataclass

@@ -27,7 +27,10 @@ for taste. What people ask about is part of the first: if everybody likes short 
 questions and people differ in what they ask, that looks like taste, unless the pooled model knows
 the kind of question (it knows the length of the prompt and the turn).
 
-`tests/golden/heterogeneity.json` holds measured rates of false alarms and of discovery.
+`tests/golden/heterogeneity.json` holds measured rates and the command that makes them again. With
+300 users of 27 judgements in 5.7 conversations, random signs reject at 5 % in 3.3 to 6.3 % of 300
+data sets in each of 14 worlds without differences of taste (permutations in up to 13 %), and always
+where slopes of everybody change with a topic that half belongs to the person and is not known.
 """
 
 from dataclasses import dataclass
