@@ -17,10 +17,12 @@ from plt.analyze.majority_reference import majority_reference
 from plt.analyze.proportions import user_intervals
 from plt.analyze.registry import METRICS
 from plt.analyze.significance import PairedDifference, holm, paired_difference
-from plt.analyze.uncertainty import Interval
+from plt.analyze.uncertainty import Average, Interval
 from plt.errors import DataError
 
 ALPHA = 0.05
+SILENT = 0.1
+"""Share of margins that are exactly 0 from which a verdict says so."""
 BASELINE = "bradley-terry"
 
 
@@ -120,11 +122,13 @@ def compare(
     if rows[0].margin.size == 0:
         raise DataError("there is no judgement with a side to compare on", hint="plt report RUN")
     reference = _baseline_index(entries, baseline)
-    compared = [
-        _measure(entry, row, _wrong_user_rows(entry, shared, splits, user_split), rows[reference],
-                 is_baseline=i == reference)
-        for i, (entry, row) in enumerate(zip(entries, rows, strict=True))
-    ]  # fmt: skip
+    compared = []
+    for i, (entry, row) in enumerate(zip(entries, rows, strict=True)):
+        if i == reference:
+            compared.append(_measure(entry, row, None, None))
+            continue
+        sham = _wrong_user_gain(entry, shared, parts[reference], splits, user_split)
+        compared.append(_measure(entry, row, _difference(row, rows[reference]), sham))
     compared = _adjusted(compared)
     name = entries[reference].name if len(entries) > 1 else None
     return Comparison(
@@ -179,38 +183,48 @@ def _baseline_index(entries: Sequence[Entry], wanted: str | None) -> int:
     return 0
 
 
-def _wrong_user_rows(
-    entry: Entry, shared: pl.DataFrame, splits: Sequence[str], user_split: str | None
-) -> EvaluationRows | None:
+def _wrong_user_gain(
+    entry: Entry,
+    shared: pl.DataFrame,
+    baseline: pl.DataFrame,
+    splits: Sequence[str],
+    user_split: str | None,
+) -> PairedDifference | None:
+    """The paired difference to the baseline of the scores as another user, where there are any.
+
+    Only on the judgements that have a score as another user: a person without training rows has
+    none, and must not take the sham from everybody else.
+    """
     sham = entry.scores.filter(pl.col("control").cast(pl.String) == "wrong-user")
     sham = select_rows(sham.with_columns(control=None), splits, user_split)
-    restricted = _restrict(sham, shared)
-    if sham.height == 0 or restricted["margin"].null_count():
+    both = shared.join(sham.select(JUDGEMENT), on=JUDGEMENT, how="semi", nulls_equal=True)
+    if both.height == 0:
         return None
-    return evaluation_rows(restricted)
+    return _difference(
+        evaluation_rows(_restrict(sham, both)), evaluation_rows(_restrict(baseline, both))
+    )
+
+
+def _difference(rows: EvaluationRows, baseline: EvaluationRows) -> PairedDifference:
+    """The paired difference of accuracies, over users where there are any."""
+    return paired_difference(
+        rows.correct,
+        baseline.correct,
+        rows.users,
+        rows.groups,
+        target=rows.target,
+        average="user" if rows.users is not None else "pair",
+        bounds=(-1.0, 1.0),
+    )
 
 
 def _measure(
     entry: Entry,
     rows: EvaluationRows,
-    sham: EvaluationRows | None,
-    baseline: EvaluationRows,
-    *,
-    is_baseline: bool,
+    gain: PairedDifference | None,
+    wrong_user: PairedDifference | None,
 ) -> Compared:
-    average = "user" if rows.users is not None else "pair"
-
-    def against_baseline(found: EvaluationRows) -> PairedDifference:
-        return paired_difference(
-            found.correct,
-            baseline.correct,
-            rows.users,
-            rows.groups,
-            target=rows.target,
-            average="user" if rows.users is not None else "pair",
-            bounds=(-1.0, 1.0),
-        )
-
+    average: Average = "user" if rows.users is not None else "pair"
     return Compared(
         entry=entry,
         macro=compute(METRICS["accuracy"], rows, average),
@@ -219,8 +233,8 @@ def _measure(
         log_loss=compute(METRICS["log_loss"], rows, "pair"),
         auc=compute(METRICS["auc"], rows, "pair"),
         zero_margins=float(np.mean(rows.margin == 0)) if rows.margin.size else None,
-        gain=None if is_baseline else against_baseline(rows),
-        wrong_user=None if is_baseline or sham is None else against_baseline(sham),
+        gain=gain,
+        wrong_user=wrong_user,
     )
 
 
@@ -260,7 +274,10 @@ def _value(compared: Compared) -> float:
 
 
 def _points(compared: Compared) -> str:
-    return f"{100 * _value(compared):+.1f} points"
+    said = f"{100 * _value(compared):+.1f} points"
+    silent = compared.zero_margins or 0.0
+    # A margin of 0 counts as wrong: who has no opinion looks worse than a coin.
+    return said if silent < SILENT else f"{said}, without an opinion on {100 * silent:.0f} %"
 
 
 def user_table(entry: Entry, splits: Sequence[str], user_split: str | None) -> pl.DataFrame:

@@ -103,7 +103,13 @@ def _version(wanted: bool) -> None:
 )
 def root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        False,
+        "--version",
+        callback=_version,
+        is_eager=True,
+        envvar="PLT_PRINT_VERSION",
+        show_envvar=False,
+        help="Print the version and stop.",
     ),
 ) -> None:
     """Personalised preference learning: do people disagree, and which model serves each of them."""

@@ -17,7 +17,7 @@ def command(
         typer.Option("--by", help="What stays whole: group, prompt, response or pair."),
     ] = None,
     unseen_users: Annotated[
-        float, typer.Option("--unseen-users", help="Share of users kept for `plt adapt`.")
+        float, typer.Option("--unseen-users", help="Share of users kept apart as new people.")
     ] = 0.2,
     fractions: Annotated[
         str, typer.Option("--fractions", help="Per cent of train, val and test.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -14,6 +15,8 @@ from plt.cli.streams import Block, Result, Table, say
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from plt.analyze.compare import Entry
     from plt.data.table import Source
 
@@ -94,29 +97,58 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
     from plt.analyze.compare import Entry
     from plt.data.run import SCORES, load_run
     from plt.data.schema import SCORES as SCHEMA
-    from plt.data.table import read_table
+    from plt.data.table import read_table, source_name
 
     if not sources:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
-    found = []
+    found: list[Entry] = []
     for source in sources:
         if isinstance(source, Path) and source.is_dir():
             load_run(source)
             source = source / SCORES
         table, meta = read_table(source, SCHEMA)
-        footnote = _footnote(meta.split)
+        footnote = _footnote(meta.split, table, source_name(source))
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
-            found.append((str(first["method"]), str(first["run_id"]), part, footnote))
-    counts = Counter(method for method, *_ in found)
-    names = [m if counts[m] == 1 else f"{m} {run[:6]}" for m, run, *_ in found]
-    if len(set(names)) < len(names):
-        say("the same run is given twice; it is shown once")
-    unique = {name: Entry(name, *parts) for name, parts in zip(names, found, strict=True)}
-    return list(unique.values())
+            entry = Entry("", str(first["method"]), str(first["run_id"]), part, footnote)
+            if any(entry.run_id == e.run_id and part.equals(e.scores) for e in found):
+                say("the same scores are given twice; they are shown once")
+            else:
+                found.append(entry)
+    return _named(found)
 
 
-def _footnote(split: Mapping[str, Any] | None) -> str | None:
+def _named(entries: list[Entry]) -> list[Entry]:
+    """Entries called by their method, and by more where methods repeat."""
+    methods = Counter(entry.method for entry in entries)
+    runs = Counter((entry.method, entry.run_id) for entry in entries)
+    used: Counter[str] = Counter()
+    named = []
+    for entry in entries:
+        name = entry.method
+        if methods[entry.method] > 1:
+            name = f"{entry.method} {entry.run_id[:6]}"
+        if runs[entry.method, entry.run_id] > 1:
+            name += _scored_as(entry.scores)
+        used[name] += 1
+        if used[name] > 1:
+            name = f"{name} #{used[name]}"
+        named.append(replace(entry, name=name))
+    return named
+
+
+def _scored_as(scores: pl.DataFrame) -> str:
+    """`` as X`` where every judgement, also those of others, was scored as one person."""
+    own = scores.filter(scores["control"].is_null())
+    whose = own["scored_as"].unique().to_list()
+    if len(whose) != 1 or own["user_id"].n_unique() == 1:
+        return ""
+    return f" as {'population' if whose[0] is None else whose[0]}"
+
+
+def _footnote(split: Mapping[str, Any] | None, scores: pl.DataFrame, name: str) -> str | None:
+    if scores["split"].null_count() == scores.height:
+        return f"{name} has no split: every judgement counts, perhaps some that were learnt from"
     if not split or not split.get("leaks"):
         return None
     return f"the split is the protocol {split.get('protocol')}, which leaks: {split.get('why')}"

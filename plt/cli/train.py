@@ -105,6 +105,7 @@ def command(
         "max_length": max_length,
     }
     people = _users_table(users)
+    arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
     with progress_bar() as progress:
         from plt.data.cache import cache_dir
 
@@ -112,7 +113,7 @@ def command(
         entries = [
             _train_one(
                 prefs, name, _settings(name, shared, settings or [], alone=len(names) == 1),
-                compute, people, where=(out, runs, str(data or DEFAULT_DATA)), seed=seed,
+                compute, people, where=(out, runs, arguments), seed=seed,
                 force=force,
             )
             for name in names
@@ -176,28 +177,33 @@ def _train_one(
     compute: Compute,
     people: pl.DataFrame | None,
     *,
-    where: tuple[Path | None, Path, str],
+    where: tuple[Path | None, Path, dict[str, str]],
     seed: int,
     force: bool,
 ) -> dict[str, Any]:
     """Makes one run, or finds it, and says what came out."""
+    from plt.data.content import input_hashes, users_hash
     from plt.data.run import Identity, open_run, recording
-    from plt.data.table import content_hash
+    from plt.train.fitted_run import model_fingerprint
     from plt.train.registry import config_dict, make_method
 
-    out, runs, data = where
+    out, runs, arguments = where
     made = make_method(name, settings)
-    inputs = {"preferences": content_hash(prefs.votes)}
+    resolved: dict[str, Any] = {"set": config_dict(made)}
+    inputs = input_hashes(prefs)
     if people is not None:
-        inputs["users"] = str(people.sort("user_id").hash_rows(seed=0).sum())
-    identity = Identity("train", name, {"set": config_dict(made)}, seed, inputs)
+        inputs["users"] = users_hash(people)
+    if (fingerprint := model_fingerprint(resolved["set"])) is not None:
+        inputs["model"] = fingerprint
+        resolved["dtype"] = compute.dtype
+    identity = Identity("train", name, resolved, seed, inputs)
     run = open_run(identity, out or runs / f"{name}-{identity.run_id}", force=force)
     if run.finished:
         say(f"{name}: this run is done already; --force does it again")
     else:
         if run.resumed:
             say(f"{name}: resuming {run.path}")
-        with recording(run, {"data": data, "dtype": compute.dtype}):
+        with recording(run, arguments):
             _fit(run, made, prefs, compute, people)
     return _summary(run)
 

@@ -297,8 +297,13 @@ def orient_foreign(wide: pl.DataFrame, meta: Meta, name: str) -> Preferences:
 
 
 def count_turned(source: Source) -> int:
-    """How many rows of a foreign table have the two responses the other way round."""
+    """How many rows of a foreign table have the two responses the other way round.
+
+    0 for tables that are no preferences at all: their reader says what they are.
+    """
     columns = ["pair_id", "response_a", "response_b"]
+    if not set(columns) <= set(pl.read_parquet_schema(open_source(source))):
+        return 0
     wide = pl.read_parquet(open_source(source), columns=columns)
     smaller_first = pl.col("response_a") <= pl.col("response_b")
     return wide.filter(smaller_first != (pl.col("pair_id") % 2 == 0)).height

@@ -131,13 +131,14 @@ def open_run(identity: Identity, out: Path | None = None, *, force: bool = False
         UsageError: `out` holds another run (the differing keys are listed) or other files.
     """
     path = out or Path("runs") / f"{identity.method}-{identity.run_id}"
-    if force and (path / MANIFEST).exists():
-        shutil.rmtree(path)
     if not path.exists() or not any(path.iterdir()):
         return Run(path, identity)
     if not (path / MANIFEST).exists():
         raise UsageError(f"{path} holds other files and no run", hint="choose another --out")
     found = load_manifest(path)
+    if force:
+        _remove(path)
+        return Run(path, identity)
     if found.identity != identity:
         raise UsageError(
             f"{path} holds another run",
@@ -145,7 +146,31 @@ def open_run(identity: Identity, out: Path | None = None, *, force: bool = False
             hint="choose another --out, or add --force to replace it",
         )
     found.resumed = not found.finished
+    gone = [name for name in found.record.get("outputs", {}) if not (path / name).exists()]
+    if found.finished and gone:
+        raise ArtifactError(
+            f"{path} finished, but files of it are gone",
+            problems=gone,
+            hint="add --force to do it again",
+        )
     return found
+
+
+def _remove(path: Path) -> None:
+    """Removes a run, and nothing that is not a run's: the folder may be somebody's project.
+
+    Raises:
+        UsageError: Other files stand in it; nothing was removed.
+    """
+    ours = {MANIFEST, CONFIG, SCORES, METRICS, LOG, MODEL, CHECKPOINTS}
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
+    if others:
+        raise UsageError(
+            f"{path} holds files that are not the run's, so --force removes nothing",
+            problems=others,
+            hint="choose another --out",
+        )
+    shutil.rmtree(path)
 
 
 def _differences(found: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> list[str]:

@@ -250,9 +250,9 @@ def _value_problems(frame: pl.DataFrame, present: set[str]) -> list[str]:
             problems.append(f"label is a probability in [0, 1]; it is {found} in {_rows(wrong)}")
     for name in ("margin", "reward_a", "reward_b"):
         if name in present:
-            wrong = frame[name].is_nan().fill_null(False)
+            wrong = (~frame[name].is_finite()).fill_null(False)
             if wrong.any():
-                problems.append(f"column '{name}' is NaN in {_rows(wrong)}")
+                problems.append(f"column '{name}' is no finite number in {_rows(wrong)}")
     if "prompt" in present:
         problems += _prompt_problems(frame)
     return problems

@@ -34,7 +34,7 @@ class SplitPlan:
     Attributes:
         by: The unit that stays whole; None is the coarsest that leaves 20 of itself in each part.
         fractions: Shares of train, val and test, in per cent.
-        unseen_users: Share of users who are kept for `adapt`, rounded down.
+        unseen_users: Share of users who are kept apart as new people, rounded down.
         seed: Of the division.
     """
 

@@ -67,7 +67,7 @@ def _scored_rows(prefs: Preferences, splits: Sequence[str]) -> tuple[Preferences
     rows = prefs.filter(seen)
     dropped = {}
     if of_unseen:
-        dropped["unseen user: scored by adapt"] = of_unseen
+        dropped["unseen user: kept for adaptation"] = of_unseen
     counts = rows.votes.group_by(pl.col("split").cast(pl.String)).len().iter_rows()
     for split, count in sorted(counts, key=str):
         if split not in splits:

@@ -1,13 +1,14 @@
 """A finished run as something that scores: what `plt score` and `plt.load` use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from plt.data.preferences import Preferences
-from plt.data.run import MODEL, Run, load_run
+from plt.data.run import CONFIG, MODEL, Run, load_run
 from plt.errors import ArtifactError
 from plt.train.method import Compute, Method
+from plt.train.model_source import resolve_model
 from plt.train.registry import load_class, method_card
 from plt.train.scoring import Label, Scores, score_pairs
 
@@ -58,6 +59,16 @@ class FittedRun:
         return sorted(user for user in judges if user not in known)
 
 
+def model_fingerprint(settings: Mapping[str, object]) -> str | None:
+    """The fingerprint of the backbone that a config names, or None when it names none.
+
+    Raises:
+        ArtifactError: The model is not there, or not one that plt loads.
+    """
+    name = settings.get("model")
+    return resolve_model(name).fingerprint if isinstance(name, str) else None
+
+
 def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
     """Loads a finished run.
 
@@ -67,6 +78,13 @@ def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
     run = load_run(path)
     if not (path / MODEL).is_dir():
         raise ArtifactError(f"{path} holds no model", hint="plt train DATA --method METHOD")
+    trained_on = run.identity.inputs.get("model")
+    settings = run.identity.config.get("set", {})
+    if trained_on is not None and model_fingerprint(settings) != trained_on:
+        raise ArtifactError(
+            f"{settings['model']} holds other weights than when {path} was trained",
+            hint=f"plt train --config {path / CONFIG}",
+        )
     method_class = load_class(method_card(run.identity.method).target)
     method: Method = method_class.load(path / MODEL, compute or Compute())  # type: ignore[attr-defined]
     return FittedRun(run, method)

@@ -164,7 +164,7 @@ def _refuse_unknown(scored_as: Mapping[str | None, str | None], users: Sequence[
         raise UsageError(
             "the model cannot score as people whom it does not know",
             problems=[f"unknown user {user!r}" for user in unknown],
-            hint="plt adapt RUN DATA",
+            hint="plt score RUN DATA --as-user population -o scores.parquet",
         )
 
 

@@ -242,3 +242,76 @@ def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
     found = verify(one, other)
     assert found.problems == []
     assert found.largest == 0.0
+
+
+def test_another_grouping_is_another_run(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    regrouped = pl.read_parquet(table).with_columns(group=pl.lit("one"))
+    regrouped.write_parquet(table.with_name("g.parquet"), metadata=pl.read_parquet_metadata(table))
+    (other,) = train(capfd, "g.parquet", "--method", "length")
+    assert other.name != run.name
+
+
+def test_force_removes_nothing_but_a_run(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    project = table.with_name("project")
+    (project / "src").mkdir(parents=True)
+    (project / "src" / "a.py").write_text("x = 1")
+    (project / "manifest.json").write_text('{"manifest_version": 3}')
+    line = ["train", str(table), "--method", "length", "--out", "project", "--force"]
+    assert main(line) == 2
+    assert "is damaged" in capfd.readouterr().err
+    (run,) = train(capfd, str(table), "--method", "length", "-o", "mine")
+    (run / "notes.txt").write_text("mine")
+    assert main(["train", str(table), "--method", "length", "-o", "mine", "--force"]) == 2
+    assert "notes.txt" in capfd.readouterr().err
+    assert (project / "src" / "a.py").exists()
+    assert (run / "scores.parquet").exists()
+
+
+def test_a_finished_run_whose_files_are_gone_is_said(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    (run / "scores.parquet").unlink()
+    assert main(["train", str(table), "--method", "length"]) == 2
+    assert "add --force" in capfd.readouterr().err
+    assert train(capfd, str(table), "--method", "length", "--force") == [run]
+
+
+def test_different_scores_of_one_run_stand_side_by_side(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = train(capfd, str(table), "--method", "random")
+    for name, flags in {"own": [], "people": ["--as-user", "population"]}.items():
+        assert main(["score", str(run), str(table), "-o", f"{name}.parquet", *flags]) == 0
+    capfd.readouterr()
+    assert main(["report", "own.parquet", "people.parquet", "own.parquet", "--json"]) == 0
+    names = [row["name"] for row in json.loads(capfd.readouterr().out)["rows"]]
+    assert len(names) == 2
+    assert names[1].endswith("as population")
+
+
+def test_unsplit_scores_are_footnoted(
+    tmp_path: Path, table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    write_preferences(crossed(6, 60), tmp_path / "unsplit.parquet")
+    assert main(["score", str(run), "unsplit.parquet", "-o", "s.parquet"]) == 0
+    assert main(["report", "s.parquet"]) == 0
+    assert "has no split: every judgement counts" in capfd.readouterr().out
+
+
+def test_other_tables_are_refused_by_name(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (run,) = train(capfd, str(table), "--method", "length")
+    assert main(["dataset-stats", str(run / "scores.parquet")]) == 2
+    assert "is a scores/1 table, not preferences/1" in capfd.readouterr().err
+    infinite = pl.read_parquet(run / "scores.parquet").with_columns(margin=pl.lit(float("inf")))
+    infinite.write_parquet("inf.parquet")
+    assert main(["report", "inf.parquet"]) == 2
+    assert "'margin' is no finite number" in capfd.readouterr().err
+
+
+def test_users_stand_in_the_config(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pl.DataFrame({"user_id": ["u00"], "profile": ["likes tea"]}).write_parquet("p.parquet")
+    (run,) = train(capfd, str(table), "--method", "length", "--users", "p.parquet")
+    assert train(capfd, "--config", str(run / "config.toml")) == [run]

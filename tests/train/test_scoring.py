@@ -119,7 +119,7 @@ def test_fit_and_score_accounts_for_every_judgement(people: Preferences, tmp_pat
     counts = dict(fitted.scores.dropped)
     seen = votes.filter(pl.col("user_split") == "seen")
     assert counts == {
-        "unseen user: scored by adapt": 20,
+        "unseen user: kept for adaptation": 20,
         "row without a split": seen["split"].null_count(),
         "train row": (seen["split"] == "train").sum(),
     }
