@@ -2,7 +2,8 @@
 
     python -m tests.analyze.metrics.heterogeneity_table > tests/golden/heterogeneity.json
 
-takes about half an hour of one core. Every data set has a seed of its own, so parts can be made again.
+takes about half an hour of one core. Every data set has a seed of its own, so parts can be made
+again.
 """
 
 import json
