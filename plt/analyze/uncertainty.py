@@ -213,6 +213,7 @@ def influence_interval(
         return null_interval(None, "no rows", clusters, target, level)
     if not (np.isfinite(value) and np.isfinite(rows).all()):
         raise ValueError("the statistic and its influences must be finite")
+    rows = np.where(np.abs(rows) * rows.size > ROUNDING * max(1.0, abs(value)), rows, 0.0)
     # How far a new cluster would move a statistic that is no mean is not known from its bounds.
     known = bounds if rows.any() else None
     return _interval((float(value), rows, None), clusters, target, level, known)
