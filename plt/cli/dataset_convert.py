@@ -34,6 +34,9 @@ def command(
     pairs: Annotated[
         str, typer.Option("--pairs", help="generic: all, best-worst or random:K of each list.")
     ] = "all",
+    duplicates: Annotated[
+        str, typer.Option("--duplicates", help="generic: keep or drop exact copies of rows.")
+    ] = "keep",
     dataset: Annotated[
         Optional[str],  # noqa: UP045 - Typer reads Optional at run time
         typer.Option("--dataset", help="generic: what the data is called."),
@@ -75,12 +78,17 @@ def command(
         source = read_stdin_bytes() if raw == STDIN else Path(raw)
         names = {"dataset": dataset or _name_of(source), "license": license_}
         options = GenericOptions.parse(
-            maps or [], label_values, tie_below, pairs, seed,
+            maps or [], label_values, tie_below, pairs, seed, duplicates,
             **{key: value for key, value in names.items() if value is not None},
         )  # fmt: skip
         prefs = convert(source, options, say)
     else:
-        flags = {"--map": maps, "--label-values": label_values, "--tie-below": tie_below}
+        flags = {
+            "--map": maps,
+            "--label-values": label_values,
+            "--tie-below": tie_below,
+            "--duplicates": duplicates != "keep",
+        }
         given = [flag for flag, value in flags.items() if value]
         if given:
             raise UsageError(

@@ -21,6 +21,8 @@ REQUIRED = {
     "pair": ("prompt", "response_1", "response_2"),
     "rating": ("prompt", "response", "score"),
 }
+# A label of rows may be the same column as a text: a prompt is often its own group.
+SHARING = ("group", "subset", "profile")
 HINT = "--map prompt=COLUMN --map response_1=COLUMN --map response_2=COLUMN --map label=COLUMN"
 
 
@@ -57,9 +59,7 @@ def plan_of(table: RawTable, mapped: Mapping[str, str], say: Say) -> Plan:
     form = _form(table, mapped)
     found = {**_defaults(table, form, mapped), **mapped}
     problems = [
-        f"{name}: {missing(table, mapped.get(name, name))}"
-        for name in REQUIRED[form]
-        if name not in found
+        f"{name}: {_lacking(table, name, mapped)}" for name in REQUIRED[form] if name not in found
     ]
     if problems:
         raise DataError(
@@ -71,6 +71,13 @@ def plan_of(table: RawTable, mapped: Mapping[str, str], say: Say) -> Plan:
     if form == "pair" and "label" not in found:
         say("no label column: pairs without judgements")
     return Plan(form, found)
+
+
+def _lacking(table: RawTable, name: str, mapped: Mapping[str, str]) -> str:
+    takers = [field for field, source in mapped.items() if name in split_sources(table, source)]
+    if name in table.columns and takers:
+        return f"column {name!r} is mapped to {takers[0]}; --map {name}={name} makes it serve both"
+    return missing(table, name)
 
 
 def _form(table: RawTable, mapped: Mapping[str, str]) -> str:
@@ -115,11 +122,14 @@ def _defaults(table: RawTable, form: str, mapped: Mapping[str, str]) -> dict[str
         found["prompt"] = "instruction,input"
     if sides is not None:
         found |= _side_defaults(table, sides)
-    used = {part for source in mapped.values() for part in split_sources(table, source)}
+    parts = {field: set(split_sources(table, source)) for field, source in mapped.items()}
+    used = set().union(*parts.values())
+    taken = set().union(*(part for field, part in parts.items() if field not in SHARING))
+    needed = ("prompt", *REQUIRED[form])
     return {
         name: source
         for name, source in found.items()
-        if used.isdisjoint(split_sources(table, source))
+        if (taken if name in needed else used).isdisjoint(split_sources(table, source))
     }
 
 

@@ -13,7 +13,7 @@ import io
 import warnings
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,30 @@ class RawTable:
         names = list(self.columns)
         for values in zip(*self.columns.values(), strict=True):
             yield dict(zip(names, values, strict=True))
+
+    def exact_repeats(self) -> list[int]:
+        """The rows that equal an earlier row in every column, ascending."""
+        seen: set[bytes] = set()
+        repeats = []
+        for row, values in enumerate(zip(*self.columns.values(), strict=True)):
+            # Cells may be lists and dicts, which do not hash; a digest also keeps no text alive.
+            key = hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+            if key in seen:
+                repeats.append(row)
+            seen.add(key)
+        return repeats
+
+    def without(self, rows: Iterable[int], reason: str) -> "RawTable":
+        """The table without some rows, which are counted as dropped for a reason."""
+        left_out = set(rows)
+        kept = [row for row in range(self.height) if row not in left_out]
+        return replace(
+            self,
+            columns={name: [cells[row] for row in kept] for name, cells in self.columns.items()},
+            height=len(kept),
+            lines=None if self.lines is None else [self.lines[row] for row in kept],
+            dropped={**self.dropped, reason: self.dropped.get(reason, 0) + len(left_out)},
+        )
 
 
 def read(source: Source) -> RawTable:

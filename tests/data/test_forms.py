@@ -76,3 +76,17 @@ def test_missing_columns_say_what_is_needed() -> None:
     with pytest.raises(DataError, match="lacks mapped columns") as caught:
         plan(table("prompt", "x"), label="y,x,z")
     assert len(caught.value.problems) == 2
+
+
+def test_a_column_that_groups_may_be_the_prompt_too() -> None:
+    found = table("prompt", "response_1", "response_2", "label")
+    for field in ("group", "subset", "profile"):
+        assert plan(found, **{field: "prompt"})[1]["prompt"] == "prompt"
+    of_chosen = table("prompt", "chosen", "rejected")
+    assert plan(of_chosen, group="prompt")[1]["prompt"] == "prompt"
+    with pytest.raises(DataError) as caught:
+        plan(found, user_id="prompt")
+    assert caught.value.problems == [
+        "prompt: column 'prompt' is mapped to user_id; --map prompt=prompt makes it serve both"
+    ]
+    assert plan(found, user_id="prompt", prompt="prompt")[1]["prompt"] == "prompt"

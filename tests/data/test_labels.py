@@ -10,13 +10,18 @@ from plt.data.raw import RawTable
 from plt.errors import DataError, UsageError
 
 
-def read(cells: list[object], spec: str | None = None, source: str = "label") -> list[float | None]:
+def read(
+    cells: list[object],
+    spec: str | None = None,
+    source: str = "label",
+    responses: tuple[str, str] = ("out_1", "out_2"),
+) -> list[float | None]:
     return read_labels(
         RawTable("x", {source: cells}, len(cells), ""),
         Cells(list(range(len(cells))), None, cells),
         source=source,
         words=parse_label_values(spec),
-        responses=("out_1", "out_2"),
+        responses=responses,
     )
 
 
@@ -72,3 +77,36 @@ def test_everything_that_is_wrong_is_named_at_once() -> None:
 def test_wrong_label_values(spec: str) -> None:
     with pytest.raises(UsageError):
         parse_label_values(spec)
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        ("model_b", "model_a"), ("B", "A"), ("responseB", "responseA"), ("outb", "outa"),
+        ("other", "answer_a"), ("model_b.text", "gold"), ("x.1.text", "x.0.text"),
+        ("response_2", "response_1"), ("right_text", "left_text"), ("second", "first"),
+    ],
+)  # fmt: skip
+def test_usual_words_are_refused_where_the_responses_are_turned(responses: tuple[str, str]) -> None:
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read(["a", "tie", "b"], responses=responses)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["row 0", "row 2"]
+    assert caught.value.hint is not None
+    assert "--label-values" in caught.value.hint
+    with pytest.raises(DataError, match="may follow the names"):
+        read([1, 0.5], responses=responses)
+    assert read(["a", "b"], "a=b,b=a", responses=responses) == [0.0, 1.0]
+    assert read([1, 0], "a=1,b=0", responses=responses) == [1.0, 0.0]
+    assert read([1, 0.7], responses=responses) == [1.0, 0.7]
+    assert read([*responses, "tie"], responses=responses) == [1.0, 0.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    "responses",
+    [
+        ("model_a", "model_b"), ("gpt_4", "gpt_3"), ("gpt", "llama"), ("=b", "=a"),
+        ("run_1.a", "run_2.a"), ("x.0", "x.1"), ("human", "machine"), ("left", "right"),
+    ],
+)  # fmt: skip
+def test_usual_words_are_read_where_the_responses_are_in_order(responses: tuple[str, str]) -> None:
+    assert read(["a", "B", 1], responses=responses) == [1.0, 0.0, 1.0]

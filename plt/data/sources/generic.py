@@ -2,8 +2,10 @@
 
 Source: a JSONL, JSON, CSV, TSV or Parquet file, gzipped or not. Which form it has is decided by
 `--map` and else by its column names. Dropped and counted: rows without a judgement, equal scores
-(unless `--tie-below` makes them ties), ratings without a score, rows with invalid unicode, and
-what `plt.data.preferences.build` drops (identical, empty and missing responses).
+(unless `--tie-below` makes them ties), ratings without a score, rows with invalid unicode, exact
+copies of earlier rows (only when that is asked for: a copy and a second judgement that agrees look
+alike, and dropping agreements alone would make people seem less consistent), and what
+`plt.data.preferences.build` drops (identical, empty and missing responses).
 """
 
 import math
@@ -32,6 +34,7 @@ USER_SPLIT_NAMES = {name: name for name in USER_SPLITS}
 _Rows = tuple[pl.DataFrame, dict[str, int]]
 JOIN_PROMPT = "\n\n"
 NO_LABEL = "no label"
+KEEP, DROP = DUPLICATES = ("keep", "drop")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class GenericOptions:
         rule: How rated responses become pairs.
         dataset: The name of the data in every table made from it.
         license: The licence that travels with it.
+        duplicates: `keep` or `drop` rows that equal an earlier row in every raw column.
     """
 
     mapping: Mapping[str, str] = field(default_factory=dict)
@@ -52,6 +56,7 @@ class GenericOptions:
     rule: PairRule = field(default_factory=PairRule)
     dataset: str = "generic"
     license: str | None = None
+    duplicates: str = KEEP
 
     @classmethod
     def parse(
@@ -61,6 +66,7 @@ class GenericOptions:
         tie_below: float | None = None,
         pairs: str = "all",
         seed: int = 0,
+        duplicates: str = KEEP,
         **names: str,
     ) -> "GenericOptions":
         """The options as the flags of `dataset-convert` give them.
@@ -69,7 +75,10 @@ class GenericOptions:
             UsageError: A flag cannot be read.
         """
         rule = PairRule.parse(pairs, tie_below, seed)
-        return cls(columns.parse_map(maps), parse_label_values(label_values), rule, **names)
+        if duplicates not in DUPLICATES:
+            raise UsageError(f"--duplicates is keep or drop, not {duplicates!r}")
+        words = parse_label_values(label_values)
+        return cls(columns.parse_map(maps), words, rule, duplicates=duplicates, **names)
 
 
 def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Preferences:
@@ -88,7 +97,7 @@ def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Pref
             problems of a kind are named with their rows.
         UsageError: The options contradict each other.
     """
-    table = read(raw)
+    table = _without_copies(read(raw), options, say)
     plan = plan_of(table, options.mapping, say)
     frame, dropped = _FORMS[plan.form](table, plan, options, say)
     meta = Meta(
@@ -101,6 +110,21 @@ def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Pref
         counts = [f"{count} dropped: {why}" for why, count in prefs.meta.dropped.items()]
         raise DataError(f"{table.name} leaves no pair", problems=counts)
     return prefs
+
+
+def _without_copies(table: RawTable, options: GenericOptions, say: Say) -> RawTable:
+    """Drops exact copies of rows where that is asked for, else says how many there are."""
+    repeats = table.exact_repeats()
+    if not repeats:
+        return table
+    if options.duplicates == DROP:
+        return table.without(repeats, "exact duplicate row")
+    rows = "1 row repeats" if len(repeats) == 1 else f"{len(repeats)} rows repeat"
+    say(
+        f"{rows} an earlier row exactly; if they are copies and not second judgements,"
+        " add --duplicates drop"
+    )
+    return table
 
 
 def _prompts(table: RawTable, plan: Plan) -> list[list[Message] | None]:

@@ -16,8 +16,11 @@ Variants:
     length-top10, length-top40: paper 002's simulated users. Rows whose two summaries come from
         supervised policies; the workers with most such train rows are the seen users, all others
         are unseen and have test rows only. The real choice is replaced: a worker prefers the longer
-        text with probability 0.7, else the shorter (numpy RandomState 3456, in rank order). Equal
-        lengths, for which the published code takes the first summary, are dropped and counted.
+        text with probability 0.7, else the shorter (numpy RandomState 3456, in rank order). Lengths
+        are those of the texts as stored, without the blank in front that most but not all raw texts
+        have, so that labels and texts agree. Equal lengths, for which the published code takes the
+        first summary, are dropped and counted. Which rows are too long is decided on the raw texts,
+        as published; no published count of rows depends on the lengths compared.
 """
 
 from collections import Counter
@@ -42,7 +45,7 @@ REVISION = "refs/convert/parquet"
 FILES = ("comparisons/train/*.parquet", "comparisons/validation/*.parquet")
 LICENSE = "modified MIT (comparisons), CC-BY-4.0 (posts)"
 SIZE = "about 150 MB"
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 LENGTH_SEED = 3456
 SHORTER = 0.3
@@ -139,14 +142,14 @@ def _length_users(rows: Sequence[Comparison], top: int, meta: Meta) -> Preferenc
     dropped: Counter[str] = Counter({"policy not supervised": len(rows) - len(supervised)})
     kept, labels = [], []
     for row in supervised:
-        first, second = map(len, row.texts)
+        first, second = (len(text.strip()) for text in row.texts)
         if row.post is None:
             dropped[CNN_DM] += 1
         elif row.split == "train" and row.worker not in seen:
             dropped[f"train row of a worker outside the top {top}"] += 1
         elif first == second:
             dropped["equal length"] += 1
-        elif len(full_prompt(row)) + max(first, second) > MAX_CHARS:
+        elif len(full_prompt(row)) + max(map(len, row.texts)) > MAX_CHARS:
             dropped[f"longer than {MAX_CHARS} characters"] += 1
         else:
             kept.append(row)

@@ -107,6 +107,18 @@ def test_length_labels_replace_the_choice(tmp_path: Path) -> None:
     assert prefs.meta.truth["seed"] == 3456
 
 
+def test_length_is_that_of_the_stored_text(tmp_path: Path) -> None:
+    """Blanks around a text, which are not stored, neither win nor break a tie."""
+    padded = [{"text": "   abc\n\n", "policy": "sup"}, {"text": "longer", "policy": "sup"}]
+    tied = [{"text": " abcdef", "policy": "sup"}, {"text": "uvwxyz", "policy": "sup"}]
+    rows = [row("w00", 1, summaries=padded), row("w00", 2, summaries=tied)]
+    prefs = load(tmp_path, rows, "length-top10")
+    assert prefs.meta.dropped == {"equal length": 1}
+    (found,) = prefs.wide().iter_rows(named=True)
+    assert tldr.prefers_shorter(1) == [False]
+    assert found["response_a" if found["label"] == 1 else "response_b"] == "longer"
+
+
 def test_bad_rows_and_variants(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no comparisons") as caught:
         load(tmp_path, [row("w"), row("w", choice=2), row("w", summaries=[])])
