@@ -1,8 +1,9 @@
 """The one sentence that a person takes home, and what it may rest on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from plt.analyze.metrics.consistency import copies_caveat
 from plt.analyze.metrics.divergence import Divergence, divergence_from_flips
 from plt.analyze.metrics.effective_rank import EffectiveRank
 from plt.analyze.metrics.minority import Minority
@@ -58,7 +59,8 @@ def verdict(evidence: Evidence) -> Verdict:
     claimed only if the interval lies above 0, the exact test agrees where it is made, and unequal
     care is excluded: by the difference beyond reliability, by minority users, or by persons who
     agree with the others on less than half of the pairs. Without repeats only a minority user is
-    evidence of taste; a low effective rank shows that it matters who votes, not why.
+    evidence of taste; a low effective rank shows that it matters who votes, not why. Repeats that
+    all say the same may be copies of rows, which the sentence then says.
 
     Args:
         evidence: The statistics, with intervals.
@@ -72,7 +74,12 @@ def verdict(evidence: Evidence) -> Verdict:
         return Verdict("cannot tell", f"Cannot tell whether tastes differ: {lacking}.")
     if evidence.self_and_others is None:
         return _without_repeats(evidence)
-    return _from_repeats(evidence, evidence.self_and_others)
+    repeats = evidence.self_and_others
+    found = _from_repeats(evidence, repeats)
+    caveat = copies_caveat(repeats.self_agreement.value, repeats.n_cells)
+    if caveat is None:
+        return found
+    return replace(found, sentence=f"{found.sentence.removesuffix('.')}; {caveat}.")
 
 
 def _lacking(votes: Votes) -> str | None:

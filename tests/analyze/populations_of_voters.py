@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from scipy.special import expit
 
-from tests.analyze.vote_tables import frame
+from tests.analyze.vote_tables import Row, frame
 
 
 def sampled_votes(
@@ -13,13 +13,24 @@ def sampled_votes(
     """Judgements with P(a) = q [users, pairs]: some voters a pair, a share of them asked again."""
     n_users, n_pairs = q.shape
     voters = voters or n_users
-    rows = []
+    rows: list[Row] = []
     for pair in range(n_pairs):
         for user in np.sort(rng.permutation(n_users)[:voters]):
             for occurrence in range(1 + (rng.random() < repeated)):
                 label = float(rng.random() < q[user, pair])
                 rows.append((f"u{user:03d}", pair, label, occurrence, f"g{pair}"))
     return frame(rows)
+
+
+def with_copies(q: np.ndarray, rng: np.random.Generator, share: float = 0.3) -> pl.DataFrame:
+    """One judgement of every user on every pair, and a share of the rows appended once more.
+
+    The copies look like second judgements that never differ from the first.
+    """
+    votes = sampled_votes(q, rng)
+    copied = np.sort(rng.permutation(votes.height)[: round(share * votes.height)])
+    again = votes[copied].with_columns(occurrence=pl.lit(1, dtype=pl.UInt16))
+    return pl.concat([votes, again])
 
 
 def flipped(wants: np.ndarray, rate: np.ndarray | float) -> np.ndarray:

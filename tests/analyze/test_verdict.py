@@ -5,7 +5,13 @@ import pytest
 from plt.analyze.dataset_statistics import dataset_statistics
 from plt.analyze.verdict import Verdict
 from plt.data.table import Meta
-from tests.analyze.populations_of_voters import camps, factors, one_truth, sampled_votes
+from tests.analyze.populations_of_voters import (
+    camps,
+    factors,
+    one_truth,
+    sampled_votes,
+    with_copies,
+)
 from tests.analyze.vote_tables import Row, frame, matrix, table
 
 
@@ -51,6 +57,29 @@ def test_noise_that_differs_by_pair_is_no_taste() -> None:
     found = verdict_of(sampled_votes(one_truth("margins", 12, 60, rng), rng, repeated=0.5))
     assert found.finding == "none found"
     assert "points are unlikely" in found.sentence
+
+
+def test_copies_of_rows_are_said_and_their_room_is_not_certain() -> None:
+    """Nobody has a taste. From noisier pairs copies can feign a room, so they are always said."""
+    rng = np.random.default_rng(0)
+    votes = with_copies(one_truth("margins", 12, 80, rng), rng)
+    found = dataset_statistics(votes, Meta(dataset="toy"))
+    assert found.room.is_positive is False
+    assert found.to_json()["room"]["positive"] is False
+    assert "can gain at most" not in found.verdict.sentence
+    assert found.verdict.sentence.endswith(
+        "; every one of 288 repeats says the same: if rows were copied, drop them with"
+        " dataset-convert --duplicates drop."
+    )
+
+
+def test_one_repeat_that_differs_is_no_copy() -> None:
+    rng = np.random.default_rng(0)
+    votes = with_copies(one_truth("margins", 12, 80, rng), rng)
+    last = pl.int_range(pl.len()) == votes.height - 1
+    label = pl.col("label")
+    votes = votes.with_columns(label=pl.when(last).then(1 - label).otherwise(label))
+    assert "copied" not in verdict_of(votes).sentence
 
 
 def test_without_repeats_only_minority_users_are_evidence() -> None:

@@ -5,12 +5,11 @@ import polars as pl
 from plt.analyze.lint.decisions import MIN_GROUPS
 from plt.analyze.lint.report import Example, Finding, counted, figure_text, shown
 from plt.analyze.lint.tokens import CONTROL_TOKEN
-from plt.analyze.metrics.consistency import consistency
+from plt.analyze.metrics.consistency import MIN_REPEATS, consistency, copies_caveat
 from plt.analyze.metrics.votes import read_rows
 from plt.data.preferences import Preferences
 from plt.data.schema import PREFERENCES
 
-MIN_REPEATS = 20
 CHANCE = 0.5
 EXAMPLES = 3
 CONTEXT = 20
@@ -25,8 +24,9 @@ def repeat_findings(votes: pl.DataFrame) -> list[Finding]:
 
     Returns:
         Nothing without repeats; else a note with the self-agreement that `dataset-stats` reports,
-        a finding when at least 20 repeats agree less than chance does, beyond doubt. Where there
-        are fewer than 10 groups, pairs are the clusters.
+        a finding when at least 20 repeats agree less than chance does, beyond doubt. The note says
+        so where at least 20 repeats agree without exception: they may be copies. Where there are
+        fewer than 10 groups, pairs are the clusters.
     """
     few_groups = votes["group"].n_unique() < MIN_GROUPS
     found = consistency(read_rows(votes.drop("group") if few_groups else votes))
@@ -35,12 +35,14 @@ def repeat_findings(votes: pl.DataFrame) -> list[Finding]:
     figure = found.self_agreement
     below = figure.high is not None and figure.high < CHANCE
     failed = below and found.n_repeated >= MIN_REPEATS
+    caveat = copies_caveat(figure.value, found.n_repeated)
     return [
         Finding(
             check="repeats",
             what=f"{counted(found.n_users, 'user')} judged {counted(found.n_repeated, 'pair')}"
             f" again, with self-agreement {figure_text(figure)}"
-            + (": less than chance" if failed else ""),
+            + (": less than chance" if failed else "")
+            + (f"; {caveat}" if caveat else ""),
             failed=failed,
             rows=found.n_repeated,
             share=found.n_repeated / votes.height,

@@ -12,6 +12,9 @@ from plt.analyze.uncertainty import ROUNDING, Interval, default_target, mean_int
 BELOW_CHANCE = "self-agreement is below one half, so no flip rate explains it"
 NO_AGREEMENT = "the self-agreement, or the lower end of its interval, is 0"
 
+MIN_REPEATS = 20
+"""From so many repeated cells on, agreement without an exception or below chance is remarkable."""
+
 
 @dataclass(frozen=True)
 class Consistency:
@@ -71,6 +74,24 @@ def self_agreement(cells: Repeats) -> FloatArray:
     k, for_a = cells.sizes, cells.for_a
     agreeing: FloatArray = (for_a * (for_a - 1) + (k - for_a) * (k - for_a - 1)) / (k * (k - 1))
     return agreeing
+
+
+def copies_caveat(agreement: float | None, n_repeated: int) -> str | None:
+    """What to think of where nobody ever changes their mind: rows may have been copied.
+
+    Args:
+        agreement: Self-agreement.
+        n_repeated: The cells that it is a mean of.
+
+    Returns:
+        A clause, or None where the self-agreement is below 1 or of fewer than `MIN_REPEATS` cells.
+    """
+    if agreement != 1 or n_repeated < MIN_REPEATS:
+        return None
+    return (
+        f"every one of {n_repeated:,} repeats says the same: if rows were copied, drop them with"
+        " dataset-convert --duplicates drop"
+    )
 
 
 def ceiling_upper_bound(agreement: float) -> float:

@@ -5,7 +5,7 @@ flatters it (no predictor sees the vote it predicts), leaving it out slights it 
 The best one answer lies between, so the room lies between the ceiling minus either.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -24,6 +24,10 @@ from plt.analyze.uncertainty import (
 )
 
 NO_REPEATS = "no repeated judgement is on a shared pair, so the ceiling is unknown"
+MAY_BE_BELOW_CHANCE = (
+    "all repeated judgements agree alike, and so few cannot rule out a self-agreement below one"
+    " half"
+)
 ASSUMED_CONSISTENCY = (0.8, 0.9, 1.0)
 
 
@@ -61,7 +65,9 @@ def room(votes: Votes, *, intervals: bool = True) -> Room:
 
     All figures are means over the same repeated cells on shared pairs, so that hard pairs, asked
     again more often, cannot feign a gap. The ceiling takes every pair to be equally noisy; where
-    pairs differ it is too high and so is the room (see `ceiling_upper_bound`).
+    pairs differ it is too high and so is the room (see `ceiling_upper_bound`). Where all cells
+    agree alike, the ceiling is as uncertain as their interval without an exception says; where that
+    reaches below one half, the room has no interval.
 
     Args:
         votes: The judgements.
@@ -125,6 +131,8 @@ def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool
     if agreement <= 0.5 + ROUNDING:
         reason = "at a self-agreement of one half the ceiling has no finite slope"
         return without_interval(value, reason, target)
+    if cells.alike.min() == cells.alike.max():
+        return _gap_without_variation(cells, value, earned, target)
     slope = 0.5 / np.sqrt(2 * agreement - 1)
     influence = slope * (cells.alike - agreement) - (earned - earned.mean())
     return influence_interval(
@@ -135,3 +143,24 @@ def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool
         target=target,
         bounds=(-1.0, 1.0),
     )
+
+
+def _gap_without_variation(
+    cells: SharedCells, value: float, earned: FloatArray, target: Target
+) -> Interval:
+    """The gap where all cells agree alike, so that the ceiling has no influences.
+
+    That does not make the ceiling certain: it takes the ends of the self-agreement's interval (see
+    the text of `plt.analyze.uncertainty`), minus the opposite end of the majority's: an end of the
+    gap is wrong only where one of the two is.
+    """
+    again = _mean(cells, cells.alike, target, True)
+    majority = _mean(cells, earned, target, True)
+    if again.low is None or again.high is None or majority.low is None or majority.high is None:
+        # Both rest on the same clusters, so they lack their ends for the same reason.
+        return replace(again, value=value, low=None, high=None)
+    if again.low < 0.5:
+        return without_interval(value, MAY_BE_BELOW_CHANCE, target)
+    low = ceiling_upper_bound(again.low) - majority.high
+    high = ceiling_upper_bound(again.high) - majority.low
+    return replace(again, value=value, low=low, high=high)

@@ -43,6 +43,13 @@ class TestRepeats:
         assert found.failed == failed
         assert found.figures["self_agreement"].value == 0.0
 
+    @pytest.mark.parametrize(("n", "said"), [(19, False), (20, True)])
+    def test_20_repeats_without_exception_may_be_copies(self, n: int, said: bool) -> None:
+        (note,) = repeat_findings(repeated(n, agree=True).votes)
+        assert not note.failed
+        assert (f"every one of {n} repeats says the same" in note.what) == said
+        assert ("--duplicates drop" in note.what) == said
+
     def test_pairs_are_the_clusters_of_one_prompt(self) -> None:
         votes = repeated(30, agree=False).votes.with_columns(group=pl.lit("g"))
         assert repeat_findings(votes)[0].failed

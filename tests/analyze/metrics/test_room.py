@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from plt.analyze.metrics.consistency import ceiling_upper_bound
+from plt.analyze.metrics.consistency import ceiling_upper_bound, consistency
 from plt.analyze.metrics.room import room
 from plt.analyze.metrics.votes import read_rows
+from tests.analyze.populations_of_voters import one_truth, with_copies
 from tests.analyze.vote_tables import Row, frame, sides, table, vote_frames
 
 
@@ -78,3 +79,54 @@ def test_the_interval_holds_both_the_ceiling_and_the_majority() -> None:
     assert found.low.low is not None
     assert found.high.high is not None
     assert found.low.low < found.low.value < 0.4 < found.high.high
+
+
+def test_repeats_without_exception_do_not_make_the_ceiling_certain() -> None:
+    """Nobody has a taste; 30 % of the rows stand twice, so all agree with themselves."""
+    rng = np.random.default_rng(0)
+    votes = read_rows(with_copies(one_truth("margins", 12, 80, rng), rng))
+    found, again = room(votes), consistency(votes)
+    assert again is not None
+    assert again.self_agreement.value == 1.0
+    assert again.self_agreement.low is not None
+    # Twelve users without an exception; unequal shares make them a little fewer in effect.
+    assert 0.025 ** (1 / 10) < again.self_agreement.low <= 0.025 ** (1 / 12)
+    ceiling = ceiling_upper_bound(again.self_agreement.low)
+    assert again.ceiling_upper_bound.low == pytest.approx(ceiling)
+    assert again.flip_rate.high == pytest.approx(1 - ceiling)
+    for gap, majority in (
+        (found.low, found.own_vote_majority),
+        (found.high, found.leave_one_out_majority),
+    ):
+        assert majority.value is not None
+        assert majority.low is not None
+        assert majority.high is not None
+        assert gap.value == pytest.approx(1 - majority.value)
+        assert gap.low == pytest.approx(ceiling - majority.high)
+        assert gap.high == pytest.approx(1 - majority.low)
+    assert found.is_positive is False
+
+
+def test_a_large_room_stays_positive_when_many_repeats_agree() -> None:
+    """Forty users in two camps of one size who never change their mind: room one half."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 60)
+    wants = np.where(np.arange(40)[:, None] % 2, truth, 1 - truth).astype(float)
+    assert room(read_rows(with_copies(wants, rng))).is_positive
+
+
+def test_few_repeats_that_agree_cannot_rule_out_chance() -> None:
+    """Three pairs without an exception: self-agreement [0.29, 1]."""
+    found = room(read_rows(table({"u": "aa aa aa", "v": "b b b", "w": "b a b"})))
+    assert found.low.value == pytest.approx(1 - 1 / 3)
+    assert found.low.low is found.low.high is None
+    assert found.low.reason is not None
+    assert "below one half" in found.low.reason
+    assert found.is_positive is False
+
+
+def test_one_group_that_agrees_has_no_interval() -> None:
+    found = room(read_rows(table({"u": "aa", "v": "bb"})))
+    assert found.low.value == 0.5
+    assert found.low.low is None
+    assert found.low.reason == "one group only"
