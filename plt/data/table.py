@@ -28,7 +28,7 @@ LFS_MAGIC = b"version https://git-lfs"
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 CONTENT_COLUMNS = ("user_id", "pair_id", "occurrence", "label", "split", "user_split")
 CHUNK_ROWS = 1_000_000
-CODED_ROWS = 1 << 16
+PART_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -307,28 +307,39 @@ def category_codes(values: pl.Series) -> tuple[np.ndarray, pl.Series]:
     # Physical codes are shared by all columns of the process, hence not dense: translate them.
     physical = values.to_physical()
     null = int(physical.max() or 0) + 1  # type: ignore[arg-type] # of integers it is one
-    found = physical.fill_null(null).to_numpy()
-    # In chunks that stay in the cache, unless the codes themselves are more than that.
-    chunk = max(CODED_ROWS, null)
-    parts = [slice(start, start + chunk) for start in range(0, len(found), chunk)]
+    physical = physical.fill_null(null)
     seen = np.zeros(null + 1, dtype=np.bool_)
-    for part in parts:
-        seen |= np.bincount(found[part], minlength=null + 1) > 0
+    for _, found in numpy_parts(physical):
+        if null < len(found):
+            seen |= np.bincount(found, minlength=null + 1) > 0
+        else:
+            seen[found] = True
     present = np.flatnonzero(seen[:null])
     a_row = np.full(null + 1, -1, dtype=np.int64)
-    for part in parts:
-        a_row[found[part]] = np.arange(part.start, part.start + len(found[part]))
+    for rows, found in numpy_parts(physical):
+        a_row[found] = np.arange(rows.start, rows.stop)
         if (a_row[present] >= 0).all():
             break
     levels = values.gather(a_row[present]).cast(pl.String)
     order = levels.arg_sort().to_numpy()
     lookup = np.full(null + 1, -1, dtype=np.int32)
     lookup[present[order]] = np.arange(len(order), dtype=np.int32)
-    codes = np.empty(len(found), dtype=np.int32)
-    for part in parts:
+    codes = np.empty(len(physical), dtype=np.int32)
+    for rows, found in numpy_parts(physical):
         # No code is out of bounds; `clip` spares numpy the check, which costs more than the rest.
-        np.take(lookup, found[part], out=codes[part], mode="clip")
+        np.take(lookup, found, out=codes[rows], mode="clip")
     return codes, levels.gather(order)
+
+
+def numpy_parts(values: pl.Series) -> Iterator[tuple[slice, np.ndarray]]:
+    """Consecutive parts of a column without nulls, small enough for the cache; none is copied."""
+    start = 0
+    for chunk in values.get_chunks():
+        whole = chunk.to_numpy()
+        for place in range(0, len(whole), PART_ROWS):
+            part = whole[place : place + PART_ROWS]
+            yield slice(start, start + len(part)), part
+            start += len(part)
 
 
 def content_hash(votes: pl.DataFrame) -> str:

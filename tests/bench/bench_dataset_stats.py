@@ -22,6 +22,7 @@ N_PAIRS = int(os.environ.get("PLT_BENCH_PAIRS", "1250000"))
 VOTES_PER_PAIR = 8
 N_USERS = 5000
 REPEATS = 3
+ROUNDS = 2
 
 COLUMNS = ("user_id", "pair_id", "label", "occurrence")
 
@@ -200,9 +201,24 @@ def measure(name: str, path: Path) -> dict[str, Any]:
     return found
 
 
+def best_of_rounds(path: Path) -> dict[str, dict[str, Any]]:
+    """The fastest round of each contender; they take turns, so that a busy machine is fair."""
+    rounds = [{name: measure(name, path) for name in CONTENDERS} for _ in range(ROUNDS)]
+    return {
+        name: min((each[name] for each in rounds), key=lambda one: one["work"])
+        for name in CONTENDERS
+    }
+
+
 def _one(name: str, path: Path) -> None:
     import resource
     import time
+
+    # Imports are not what is compared.
+    import duckdb  # noqa: F401
+    import pandas as pd  # noqa: F401
+
+    import plt.analyze.dataset_statistics  # noqa: F401
 
     start = time.perf_counter()
     _kept, work = CONTENDERS[name](path)
@@ -220,7 +236,7 @@ def test_ten_million_judgements() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "votes.parquet"
         make_table(path)
-        found = {name: measure(name, path) for name in CONTENDERS}
+        found = best_of_rounds(path)
     ours = found["plt"]
     print(f"\n{N_PAIRS * VOTES_PER_PAIR:,} judgements, in memory / with reading / peak:")
     for name, each in found.items():

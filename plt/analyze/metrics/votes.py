@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plt.data.components import linked
-from plt.data.table import category_codes
+from plt.data.table import category_codes, numpy_parts
 
 IntArray = NDArray[np.integer]
 BoolArray = NDArray[np.bool_]
@@ -190,12 +190,12 @@ class _Rows:
 
     users: IntArray
     prefers_a: BoolArray
-    occurrence: NDArray[np.uint16]
+    occurrence: pl.Series
     n_rows: IntArray
 
     def where(self, mask: BoolArray) -> "_Rows":
-        n_rows = _sums(mask, self.n_rows)
-        return _Rows(self.users[mask], self.prefers_a[mask], self.occurrence[mask], n_rows)
+        occurrence = self.occurrence.filter(pl.Series(mask))
+        return _Rows(self.users[mask], self.prefers_a[mask], occurrence, _sums(mask, self.n_rows))
 
 
 def read_rows(frame: pl.DataFrame) -> Votes:
@@ -210,31 +210,26 @@ def read_rows(frame: pl.DataFrame) -> Votes:
     """
     with ThreadPoolExecutor(1) as pool:
         coding = pool.submit(category_codes, frame["user_id"].cast(pl.Categorical))
-        pair_id = frame["pair_id"].to_numpy()
-        starts = _run_starts(pair_id)
+        starts, pair_ids = _runs(frame["pair_id"])
+        prefers_a, away = _sides(frame["label"])
         users, names = coding.result()
-    if starts is None:
-        order = np.argsort(pair_id, kind="stable")
-        frame, users, pair_id = frame[order], users[order], pair_id[order]
-        starts = np.flatnonzero(np.append(True, pair_id[1:] != pair_id[:-1]))
-    lengths = np.diff(starts, append=frame.height)
-    label = frame["label"]
-    n_missing = label.null_count()
-    side = label.fill_null(0.5).to_numpy() if n_missing else label.to_numpy()
-    rows = _Rows(users, side > 0.5, frame["occurrence"].to_numpy(), lengths)
-    away = side == 0.5
-    n_half = int(np.count_nonzero(away))
+    if (np.diff(np.sort(pair_ids)) == 0).any():  # the rows of some pair are not together
+        return read_rows(frame.sort("pair_id", maintain_order=True))
+    n_missing, n_half = frame["label"].null_count(), int(np.count_nonzero(away))
     n_anonymous = frame["user_id"].null_count()
     if n_anonymous:
-        n_anonymous = int(np.count_nonzero((users < 0) & label.is_not_null().to_numpy()))
+        labelled = frame["label"].is_not_null().to_numpy()
+        n_anonymous = int(np.count_nonzero((users < 0) & labelled))
         away |= users < 0
+    lengths = np.diff(starts, append=frame.height)
+    rows = _Rows(users, prefers_a, frame["occurrence"], lengths)
     if away.any():
         rows = rows.where(~away)
     rows, repeats = _first_and_repeats(rows, names.len())
     left_out = {NO_LABEL: n_missing, NO_USER: n_anonymous}
     return Votes(
         user_names=names,
-        pair_ids=pair_id[starts],
+        pair_ids=pair_ids,
         users=rows.users,
         prefers_a=rows.prefers_a,
         n_votes=rows.n_rows,
@@ -246,12 +241,27 @@ def read_rows(frame: pl.DataFrame) -> Votes:
     )
 
 
-def _run_starts(pair_id: NDArray[np.uint64]) -> IntArray | None:
-    """Where each run of equal pairs starts; None when the rows of a pair are not together."""
-    changes = np.flatnonzero(pair_id[1:] != pair_id[:-1]) + 1
-    starts = np.concatenate((np.zeros(min(1, pair_id.size), dtype=changes.dtype), changes))
-    ordered = np.sort(pair_id[starts])
-    return None if (ordered[1:] == ordered[:-1]).any() else starts
+def _runs(pair_id: pl.Series) -> tuple[IntArray, NDArray[np.uint64]]:
+    """Where each run of equal pairs starts, and its pair."""
+    starts, names = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
+    last: np.uint64 | None = None
+    for rows, part in numpy_parts(pair_id):
+        new = np.flatnonzero(part[1:] != part[:-1]) + 1
+        if part[0] != last:
+            new = np.append(0, new)
+        starts.append(new + rows.start)
+        names.append(part[new])
+        last = part[-1]
+    return np.concatenate(starts), np.concatenate(names)
+
+
+def _sides(label: pl.Series) -> tuple[BoolArray, BoolArray]:
+    """Whether each label prefers `a`, and whether it takes no side."""
+    prefers_a, away = (np.empty(label.len(), dtype=np.bool_) for _ in range(2))
+    for rows, part in numpy_parts(label.fill_null(0.5)):
+        np.greater(part, 0.5, out=prefers_a[rows])
+        np.equal(part, 0.5, out=away[rows])
+    return prefers_a, away
 
 
 def _sums(mask: BoolArray, lengths: IntArray) -> IntArray:
@@ -266,15 +276,15 @@ def _sums(mask: BoolArray, lengths: IntArray) -> IntArray:
 
 def _first_and_repeats(rows: _Rows, n_users: int) -> tuple[_Rows, Repeats]:
     """Each person's first judgement of each pair, and the cells that have several."""
-    late = rows.occurrence > 0
-    if not late.any():
+    if not rows.occurrence.max():
         none = np.zeros(0, dtype=np.int64)
         return rows, Repeats(none, np.zeros(0, dtype=np.bool_), none, none)
-    again = _sums(late, rows.n_rows) > 0
+    occurrence = rows.occurrence.to_numpy()
+    again = _sums(occurrence > 0, rows.n_rows) > 0
     candidates = np.flatnonzero(np.repeat(again, rows.n_rows))
     pairs = np.repeat(np.flatnonzero(again), rows.n_rows[again])
     cell = pairs * n_users + rows.users[candidates]
-    order = np.lexsort((rows.occurrence[candidates], cell))
+    order = np.lexsort((occurrence[candidates], cell))
     candidates, cell, pairs = candidates[order], cell[order], pairs[order]
     is_first = np.append(True, cell[1:] != cell[:-1])
     size = np.diff(np.flatnonzero(is_first), append=cell.size)
