@@ -119,7 +119,7 @@ def default_unit(prefs: Preferences, plan: SplitPlan) -> Unit:
             left = parts.with_columns(value=names.gather(_positions(prefs, parts)))
             left = left.group_by("split").agg(pl.col("value").n_unique())
         wanted = sum(fraction > 0 for fraction in plan.fractions)
-        if left.height == wanted and left["value"].min() >= MIN_UNITS_A_PART:  # type: ignore[operator]
+        if left.height == wanted and (left["value"] >= MIN_UNITS_A_PART).all():
             return unit
     return "pair"
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from plt.data.preferences import Preferences
 from plt.data.run import CONFIG, MODEL, Run, load_run
@@ -86,5 +87,6 @@ def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
             hint=f"plt train --config {path / CONFIG}",
         )
     method_class = load_class(method_card(run.identity.method).target)
-    method: Method = method_class.load(path / MODEL, compute or Compute())  # type: ignore[attr-defined]
+    loader: Any = method_class  # what a card names is a Method; the contract suite checks it
+    method: Method = loader.load(path / MODEL, compute or Compute())
     return FittedRun(run, method)

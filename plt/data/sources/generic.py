@@ -141,7 +141,7 @@ def _answers(table: RawTable, source: str) -> list[str | None]:
 
     def read_answer(cell: Any) -> str | None:
         if isinstance(cell, list) and len(cell) == 1 and isinstance(cell[0], dict):
-            return to_messages(cell)[0]["content"]  # type: ignore[index]
+            return to_messages(cell)[0]["content"]  # type: ignore[index]  # the None and the wrong shapes are caught
         return columns.text(cell)
 
     return list(columns.each(table, source, columns.values(table, source), read_answer))

@@ -223,7 +223,7 @@ def _scores(table: RawTable, names: Sequence[str]) -> np.ndarray:
     """Standardised scores of one file, shape (rows, responses, models); missing is NaN."""
 
     def read_score(cell: object) -> float:
-        return float("nan") if cell is None or cell == "" else float(cell)  # type: ignore[arg-type]
+        return float("nan") if cell is None or cell == "" else float(cell)  # type: ignore[arg-type]  # what float refuses is caught
 
     columns = [
         [
