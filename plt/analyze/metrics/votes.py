@@ -233,7 +233,7 @@ def read_rows(frame: pl.DataFrame) -> Votes:
         users=rows.users,
         prefers_a=rows.prefers_a,
         n_votes=rows.n_rows,
-        groups=_pair_groups(frame.get_column("group", default=None), lengths),
+        groups=_pair_groups(frame.get_column("group", default=None), starts),
         repeats=repeats,
         n_judgments=frame.height - n_missing,
         n_ties=n_half - n_missing,
@@ -241,11 +241,11 @@ def read_rows(frame: pl.DataFrame) -> Votes:
     )
 
 
-def _runs(pair_id: pl.Series) -> tuple[IntArray, NDArray[np.uint64]]:
-    """Where each run of equal pairs starts, and its pair."""
+def _runs(values: pl.Series) -> tuple[IntArray, NDArray[np.uint64]]:
+    """Where each run of equal values starts, and the value of each."""
     starts, names = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.uint64)]
-    last: np.uint64 | None = None
-    for rows, part in numpy_parts(pair_id):
+    last = None
+    for rows, part in numpy_parts(values):
         new = np.flatnonzero(part[1:] != part[:-1]) + 1
         if part[0] != last:
             new = np.append(0, new)
@@ -300,24 +300,28 @@ def _first_and_repeats(rows: _Rows, n_users: int) -> tuple[_Rows, Repeats]:
     return rows.where(votes), repeats
 
 
-def _pair_groups(names: pl.Series | None, lengths: IntArray) -> IntArray:
+def _pair_groups(names: pl.Series | None, starts: IntArray) -> IntArray:
     """One cluster code a pair; rows without a group belong to a cluster of their pair alone."""
-    own = np.arange(lengths.size, dtype=np.int64)
+    own = np.arange(starts.size, dtype=np.int64)
     if names is None or names.null_count() == names.len():
         return own
     physical = names.cast(pl.Categorical).to_physical()
-    codes = physical.fill_null(0).to_numpy()
+    if not names.null_count():
+        changes, codes = _runs(physical)
+        if np.array_equal(changes, starts):
+            return _without_wide_gaps(codes)
+        place = np.minimum(np.searchsorted(starts, changes), starts.size - 1)
+        if np.array_equal(starts[place], changes):  # never within a pair
+            return _without_wide_gaps(codes[np.searchsorted(changes, starts, side="right") - 1])
+    row_pairs = np.repeat(own, np.diff(starts, append=names.len()))
+    codes = physical.fill_null(0).to_numpy().astype(np.int64)
     if names.null_count():
-        alone = codes.max() + 1 + np.repeat(own, lengths)
-        codes = np.where(names.is_null().to_numpy(), alone, codes)
-    of_pair = codes[np.cumsum(lengths) - lengths]
-    if np.array_equal(np.repeat(of_pair, lengths), codes):
-        return _without_wide_gaps(of_pair.astype(np.int64))
-    return linked(_without_wide_gaps(codes.astype(np.int64)), np.repeat(own, lengths), own.size)
+        codes = np.where(names.is_null().to_numpy(), codes.max() + 1 + row_pairs, codes)
+    return linked(_without_wide_gaps(codes), row_pairs, own.size)
 
 
 def _without_wide_gaps(codes: IntArray) -> IntArray:
     """The codes, numbered anew where they are far apart: arrays are as long as the largest."""
     if int(codes.max()) < 2 * codes.size + 1_000:
-        return codes
+        return codes.astype(np.int64)
     return np.unique(codes, return_inverse=True)[1]
