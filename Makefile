@@ -16,7 +16,8 @@ $(READY): pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/plt demo
 
-# The default tier, then the slow one.
+# The default tier, then the slow one; two workers share two cores, so one thread each.
+test: export OMP_NUM_THREADS = 1
 test: setup check
 	$(BIN)/python -m pytest -n 2 --dist loadscope
 	$(BIN)/python -m pytest -n 2 --dist loadscope -m "slow and not bench and not study"
