@@ -19,6 +19,7 @@ from plt.data.table import write_text
 from plt.train.feature_store import FeatureStore, Vectors, content_key, stored
 from plt.train.method import Compute, Texts
 from plt.train.model_source import ModelSource, resolve_model
+from plt.train.processes import agreed, leads, mine, summed
 from plt.train.tokens import RENDERING_VERSION, WINDOW_TEXTS, read_content, window_batches
 
 if TYPE_CHECKING:
@@ -81,7 +82,10 @@ def encode_features(
     source = resolve_model(model)
     keys, sizes, inverse, firsts = _distinct(texts, source.causal)
     store = _store(source, compute, max_length)
-    found, known = (np.zeros(0, dtype=np.int64), None) if store is None else store.find(keys)
+    nothing: tuple[NDArray[np.int64], Vectors | None] = (np.zeros(0, dtype=np.int64), None)
+    # One process reads the cache for all: another run may write to it at any moment.
+    read = store.find(keys) if store is not None and leads() else nothing
+    found, known = agreed(read, compute.device)
     missing = np.setdiff1d(np.arange(len(keys)), found)
     # Long texts first: memory that does not suffice is known at once. Ties go by content, so that
     # the order of the texts changes no batch.
@@ -100,7 +104,7 @@ def encode_features(
     for part in _windows(texts, rows, backbone, compute):
         stop = start + len(part)
         vectors[missing[start:stop]] = part
-        if store is not None:
+        if store is not None and leads():
             store.add(names[start:stop], part)
         start = stop
     return Features(vectors[inverse], len(missing), len(found))
@@ -152,7 +156,7 @@ def _windows(
     flushed = time.monotonic()
     for start in range(0, len(rows), WINDOW_TEXTS):
         window = rows[start : start + WINDOW_TEXTS]
-        waiting.append(stored(_encode_window(texts, window, backbone, compute.batch_size)))
+        waiting.append(stored(_encode_window(texts, window, backbone, compute)))
         done = start + len(window)
         compute.progress("encoding texts", done, len(rows))
         if done == len(rows) or time.monotonic() - flushed > FLUSH_SECONDS:
@@ -162,9 +166,12 @@ def _windows(
 
 
 def _encode_window(
-    texts: Texts, rows: NDArray[np.int64], backbone: "Backbone", batch_size: int
+    texts: Texts, rows: NDArray[np.int64], backbone: "Backbone", compute: Compute
 ) -> NDArray[np.float32]:
-    vectors = np.empty((len(rows), backbone.dim), dtype=np.float32)
-    for places, ids in window_batches(backbone.encoder, texts, rows, batch_size):
-        vectors[places] = backbone.embed(ids)
-    return vectors
+    """Vectors of a window; several processes share its batches, which are those of one."""
+    vectors = np.zeros((len(rows), backbone.dim), dtype=np.float32)
+    batches = window_batches(backbone.encoder, texts, rows, compute.batch_size)
+    for number, (places, ids) in enumerate(batches):
+        if mine(number):
+            vectors[places] = backbone.embed(ids)
+    return summed(vectors, compute.device)

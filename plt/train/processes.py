@@ -1,0 +1,69 @@
+"""Several processes that do one job, as torchrun and `accelerate launch` start them.
+
+Every process runs the same lines on the same data, takes its share where texts go through a
+model, and holds the whole result afterwards: whatever follows is the same everywhere, so that no
+process ever waits for a message that another does not send. Only the first one writes and speaks.
+Alone, nothing here imports torch.
+"""
+
+import os
+from typing import Any, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+Array = TypeVar("Array", bound=np.ndarray[Any, Any])
+
+
+def world_size() -> int:
+    """How many processes work together; 1 when nothing launched several."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def leads() -> bool:
+    """Whether this is the process that writes files and speaks."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
+def mine(number: int) -> bool:
+    """Whether the share `number` of a job belongs to this process."""
+    return number % world_size() == int(os.environ.get("RANK", "0"))
+
+
+def summed(part: Array, device: str) -> Array:
+    """The sum over processes of arrays of one shape.
+
+    Args:
+        part: This process's share, 0 wherever another process's stands: the sum is then exact.
+        device: Where the job computes, as `Compute.device`; decides how processes talk.
+    """
+    if world_size() == 1:
+        return part
+    import torch
+    import torch.distributed
+
+    whole = torch.from_numpy(part).to(_joined(device))
+    torch.distributed.all_reduce(whole)
+    found: Any = whole.cpu().numpy()
+    return found  # type: ignore[no-any-return]  # of the dtype and shape of `part`
+
+
+def agreed(value: T, device: str) -> T:
+    """The first process's value, for all: what was read from a disk that others write to."""
+    if world_size() == 1:
+        return value
+    import torch.distributed
+
+    _joined(device)
+    box = [value]
+    torch.distributed.broadcast_object_list(box)
+    return box[0]
+
+
+def _joined(device: str) -> Any:
+    """The device for messages; the first call makes the group that trainers use as well."""
+    from accelerate import PartialState
+
+    from plt.train.backbone import resolve_device
+
+    return PartialState(cpu=resolve_device(device).type == "cpu").device
