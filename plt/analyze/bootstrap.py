@@ -25,7 +25,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import special
 
 from plt.analyze.clusters import (
     CodeArray,
@@ -35,6 +34,7 @@ from plt.analyze.clusters import (
     read_clusters,
     without_gaps,
 )
+from plt.analyze.distributions import normal_cdf, t_quantile
 from plt.analyze.uncertainty import (
     ROUNDING,
     Bounds,
@@ -204,7 +204,7 @@ def _cluster_t(value: float, draws: _Draws, kinds: list[Codes], level: float) ->
     if se <= ROUNDING * abs(value):
         return _Ends(n_undefined, reason="no variation between replicates")
     df = min(kind.n for kind in kinds) - 1
-    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    half = t_quantile(df, 0.5 + level / 2) * se
     return _Ends(n_undefined, value - half, value + half, se)
 
 
@@ -215,8 +215,8 @@ def _percentile(value: float, draws: _Draws, kinds: list[Codes], level: float) -
     finite = np.sort(figures[np.isfinite(figures)])
     n_undefined = plan.n_boot - finite.size
     n = min(kind.n for kind in kinds)
-    wide = float(special.stdtrit(n - 1, 0.5 + level / 2)) * np.sqrt(n / (n - 1))
-    rank = int((plan.n_boot + 1) * special.ndtr(-wide))
+    wide = t_quantile(n - 1, 0.5 + level / 2) * np.sqrt(n / (n - 1))
+    rank = int((plan.n_boot + 1) * normal_cdf(-wide))
     if rank < 1:
         reason = f"{plan.n_boot} replicates do not reach the percentiles that {n} clusters need"
         return _Ends(n_undefined, reason=reason)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from plt.analyze.clusters import CodeArray, FloatArray, cell_counts, read_clusters
+from plt.analyze.distributions import normal_quantile
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def wilson_interval(
     if not ((won >= 0) & (won <= trials)).all():
         raise ValueError("successes must lie between 0 and n")
     size = trials if n_effective is None else np.asarray(n_effective, dtype=np.float64)
-    z = float(special.ndtri(0.5 + level / 2))
+    z = normal_quantile(0.5 + level / 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = won / trials
         scale = 1 + z**2 / size

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from plt.analyze.clusters import CodeArray, FloatArray
+from plt.analyze.distributions import binomial_cdf, t_cdf
 from plt.analyze.uncertainty import Average, Bounds, Interval, Target, mean_interval
 
 
@@ -74,7 +74,7 @@ def _p_value(interval: Interval, bounds: Bounds | None) -> float | None:
     if value is None or interval.low is None:
         return None
     if interval.se is not None and interval.df is not None:
-        return float(2 * special.stdtr(interval.df, -abs(value) / interval.se))
+        return 2 * t_cdf(interval.df, -abs(value) / interval.se)
     if bounds is None or interval.n_effective is None or value == 0:
         return 1.0
     room = value - (bounds[0] if value > 0 else bounds[1])
@@ -103,7 +103,7 @@ def binomial_below_half(successes: NDArray[np.generic], n: NDArray[np.generic]) 
         raise ValueError("successes and n must be whole numbers")
     if (won < 0).any() or (won > trials).any():
         raise ValueError("successes must lie between 0 and n")
-    tail = special.bdtr(won, np.maximum(trials, 1).astype(np.int64), 0.5)
+    tail = binomial_cdf(won, np.maximum(trials, 1), 0.5)
     return np.where(trials > 0, tail, np.nan)
 
 

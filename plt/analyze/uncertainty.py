@@ -44,7 +44,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from plt.analyze.clusters import (
     Clusters,
@@ -55,6 +54,7 @@ from plt.analyze.clusters import (
     kish_size,
     read_clusters,
 )
+from plt.analyze.distributions import t_quantile
 
 Target: TypeAlias = Literal["population", "these-users", "one-user", "groups"]
 Average: TypeAlias = Literal["pair", "user"]
@@ -311,7 +311,7 @@ def _interval(
     if not influence.any():
         return _without_variation(value, weights, clusters, target, level, bounds)
     se, df, kind = _cluster_error(influence, clusters, target)
-    half = float(special.stdtrit(df, 0.5 + level / 2)) * se
+    half = t_quantile(df, 0.5 + level / 2) * se
     low, high = bounds or (-np.inf, np.inf)
     return Interval(
         value=value,

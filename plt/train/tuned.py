@@ -18,6 +18,7 @@ from plt.train.backbone import load_tokenizer, pad_batch, resolve_device, resolv
 from plt.train.feature_store import content_key
 from plt.train.method import Compute, FloatArray, Texts, TrainContext
 from plt.train.model_source import ModelSource, resolve_model
+from plt.train.processes import mine, summed
 from plt.train.reward_model import add_lora, build_reward_model, own_head
 from plt.train.tokens import (
     WINDOW_TEXTS,
@@ -197,14 +198,17 @@ class TunedReward:
         """
         device = resolve_device(compute.device)
         self.model.to(device)
-        rewards = np.empty(len(texts))
+        rewards = np.zeros(len(texts))
         sizes = [-len(response) for response in texts.responses]
         order = np.argsort(sizes, kind="stable")
         for start in range(0, len(texts), WINDOW_TEXTS):
             rows = order[start : start + WINDOW_TEXTS]
-            for places, ids in window_batches(self.encoder, texts, rows, compute.batch_size):
-                rewards[rows[places]] = self._score(ids, device)
+            batches = window_batches(self.encoder, texts, rows, compute.batch_size)
+            for number, (places, ids) in enumerate(batches):
+                if mine(number):
+                    rewards[rows[places]] = self._score(ids, device)
             compute.progress("scoring texts", start + len(rows), len(texts))
+        rewards = summed(rewards, compute.device)
         if not np.isfinite(rewards).all():
             raise FailedError(
                 f"{int((~np.isfinite(rewards)).sum())} of {len(texts)} rewards are no numbers,"

@@ -8,8 +8,8 @@ share must therefore be read beside `divergence_from_flips`.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
+from plt.analyze.distributions import binomial_cdf
 from plt.analyze.figures import without_interval
 from plt.analyze.metrics.votes import BoolArray, IntArray, Votes
 from plt.analyze.uncertainty import Interval, ratio_interval
@@ -91,7 +91,7 @@ def divergence_from_flips(votes: Votes, flip_rate: float) -> DivergenceFromFlips
         return None
     least = (3 * n + 9) // 10
     any_two = 1 - flip_rate**n - (1 - flip_rate) ** n
-    many = special.bdtr(n - least, n, flip_rate) - special.bdtr(least - 1, n, flip_rate)
+    many = binomial_cdf(n - least, n, flip_rate) - binomial_cdf(least - 1, n, flip_rate)
     return DivergenceFromFlips(
         float(np.average(any_two, weights=pairs)), float(np.average(many, weights=pairs))
     )
