@@ -71,11 +71,17 @@ class RewardModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no
         Returns:
             `logits` of shape (n, 1), float32.
         """
+        vectors = self.vectors(input_ids, attention_mask)
+        with torch.autocast(vectors.device.type, enabled=False):
+            return SequenceClassifierOutput(logits=self.score(vectors))
+
+    def vectors(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """What the head reads of n texts: scaled pooled states (n, d), float32."""
         tokens, mask = align(input_ids, attention_mask)
         states = self.body(input_ids=tokens, attention_mask=mask).last_hidden_state
         with torch.autocast(states.device.type, enabled=False):
-            vectors = pool(states.float(), mask, self.source.pooling, self.source.normalize)
-            return SequenceClassifierOutput(logits=self.score(vectors * self.scale))
+            pooled = pool(states.float(), mask, self.source.pooling, self.source.normalize)
+            return pooled * self.scale
 
 
 def build_reward_model(source: ModelSource, dtype: torch.dtype) -> RewardModel:

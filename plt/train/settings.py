@@ -8,7 +8,7 @@ from plt.train.method import Tune
 from plt.train.ridge import refuse_penalty
 
 if TYPE_CHECKING:
-    from plt.train.tuned import Tuning
+    from plt.train.tuning import Tuning
 
 HEAD_ONLY = ("l2",)
 TUNED_ONLY = (
@@ -26,7 +26,7 @@ class RewardSettings:
         max_length: Tokens of a text at most; None is the model's own, at most 1,024.
         l2: Penalty of a head on scaled features; None chooses it on validation rows, or by
             evidence where there are fewer than 50. Only ``head``, as the rest is only for
-            ``lora`` and ``full``, with the defaults and sources of `plt.train.tuned.Tuning`.
+            ``lora`` and ``full``, with the defaults and sources of `plt.train.tuning.Tuning`.
         epochs: Passes over the judgements.
         learning_rate: Of the optimiser.
         pairs_per_step: Judgements a step of the optimiser.
@@ -62,7 +62,7 @@ class RewardSettings:
 
     def tuning(self) -> "Tuning":
         """The settings of a fine-tuned model, its defaults filled in."""
-        from plt.train.tuned import Tuning
+        from plt.train.tuning import Tuning
 
         if self.tune == "head":
             raise ValueError("a head is not fine-tuned")

@@ -22,7 +22,7 @@ def test_ranges_are_checked_before_any_data_is_read() -> None:
 
 
 def test_what_is_not_set_is_left_to_the_defaults_of_tuning() -> None:
-    from plt.train.tuned import Tuning
+    from plt.train.tuning import Tuning
 
     assert RewardSettings(tune="lora").tuning() == Tuning(tune="lora")
     settings = RewardSettings(

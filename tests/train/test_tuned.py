@@ -12,7 +12,8 @@ from transformers import AutoModelForSequenceClassification
 from plt.errors import ArtifactError, DataError, FailedError, UsageError
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.trl_bridge import DirectedPairs, directed_pairs
-from plt.train.tuned import TunedReward, Tuning
+from plt.train.tuned import TunedReward
+from plt.train.tuning import Tuning
 from tests.train.models import save_tiny, tiny_config, tiny_tokenizer
 
 LORA = Tuning("lora", epochs=2, learning_rate=3e-3, batch_size=8, lora_rank=4, lora_alpha=8)
