@@ -7,12 +7,14 @@ wrong answer (strict >), as in every published table.
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from plt.analyze.clusters import CodeArray, FloatArray
+from plt.analyze.novelty import KINDS
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.uncertainty import Interval, Target, default_target
 from plt.data.schema import METRICS as METRICS_TABLE
@@ -34,6 +36,10 @@ class EvaluationRows:
         groups: Group codes 0..G-1, [rows].
         user_names: The names behind the user codes, sorted.
         n_ties: Judgements left out because their label is a tie.
+        novelty: What of each judgement the model had not learnt from, as codes into
+            `plt.analyze.novelty.KINDS`, -1 where that is not known, [rows]; None where no row says.
+        minority: Whether the person is a minority user, [rows]; None where the table does not say.
+        minority_tested: Whether the person could be tested for it, [rows]; None likewise.
     """
 
     margin: FloatArray
@@ -42,6 +48,9 @@ class EvaluationRows:
     groups: CodeArray
     user_names: pl.Series
     n_ties: int
+    novelty: NDArray[np.int8] | None = None
+    minority: NDArray[np.bool_] | None = None
+    minority_tested: NDArray[np.bool_] | None = None
 
     @functools.cached_property
     def correct(self) -> FloatArray:
@@ -54,6 +63,24 @@ class EvaluationRows:
         """Log-odds of the response that the person prefers, [rows]."""
         return np.where(self.prefers_a, self.margin, -self.margin)
 
+    def where(self, mask: NDArray[np.bool_]) -> "EvaluationRows":
+        """The rows that `mask` marks, users and groups numbered anew; ties are not counted."""
+        users, names = None, self.user_names.head(0)
+        if self.users is not None:
+            found, users = np.unique(self.users[mask], return_inverse=True)
+            names = self.user_names.gather(found)
+        return EvaluationRows(
+            margin=self.margin[mask],
+            prefers_a=self.prefers_a[mask],
+            users=users,
+            groups=np.unique(self.groups[mask], return_inverse=True)[1],
+            user_names=names,
+            n_ties=0,
+            novelty=None if self.novelty is None else self.novelty[mask],
+            minority=None if self.minority is None else self.minority[mask],
+            minority_tested=None if self.minority_tested is None else self.minority_tested[mask],
+        )
+
     @property
     def target(self) -> Target:
         """What intervals on these rows generalise to by default."""
@@ -65,7 +92,8 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
 
     Args:
         scores: Rows of one run under one control; `label`, `margin`, `user_id` and `group` are
-            read. Labels that are null are no judgements and are left out uncounted.
+            read, and `novelty` and `minority_user` where they are there. Labels that are null are
+            no judgements and are left out uncounted.
     """
     judged = scores.filter(pl.col("label").is_not_null())
     sided = judged.filter(pl.col("label") != 0.5)
@@ -78,7 +106,21 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
         groups=groups,
         user_names=names,
         n_ties=judged.height - sided.height,
+        **_annotations(sided),
     )
+
+
+def _annotations(sided: pl.DataFrame) -> dict[str, Any]:
+    """What `plt.analyze.novelty` and `plt.analyze.minority_flags` wrote beside the scores."""
+    found: dict[str, Any] = {}
+    if "novelty" in sided.columns:
+        codes = sided["novelty"].cast(pl.Enum(KINDS)).to_physical().cast(pl.Int8)
+        found["novelty"] = codes.fill_null(-1).to_numpy()
+    if "minority_user" in sided.columns:
+        flags = sided["minority_user"]
+        found["minority"] = flags.fill_null(False).to_numpy()
+        found["minority_tested"] = flags.is_not_null().to_numpy()
+    return found
 
 
 def measure(scores: pl.DataFrame, *, command: str) -> pl.DataFrame:
@@ -128,9 +170,9 @@ def _figure(found: Interval, rows: EvaluationRows) -> dict[str, object]:
         "ci_low": found.low,
         "ci_high": found.high,
         "interval": found.label if found.low is not None else found.reason,
-        "n_users": rows.user_names.len(),
-        "n_groups": int(np.unique(rows.groups).size),
-        "n_pairs": rows.margin.size,
+        "n_users": found.n_users or 0,
+        "n_groups": found.n_groups,
+        "n_pairs": found.n_rows,
         "n_ties": rows.n_ties,
     }
 

@@ -1,5 +1,7 @@
 """Share of judgements whose preferred response gets the higher reward (strict >)."""
 
+import numpy as np
+
 from plt.analyze.evaluation import EvaluationRows
 from plt.analyze.proportions import user_intervals
 from plt.analyze.uncertainty import Average, Interval, mean_interval
@@ -47,5 +49,6 @@ def worst_user(rows: EvaluationRows, average: Average) -> Interval:
         level=0.95,
         n_rows=int(found.n_rows[worst]),
         n_users=1,
+        n_groups=int(np.unique(rows.groups[rows.users == found.users[worst]]).size),
         n_effective=float(found.n_effective[worst]),
     )
