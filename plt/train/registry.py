@@ -60,6 +60,15 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         aliases=("eb", "empirical-bayes"),
     ),
+    "dpl": MethodCard(
+        target="plt.train.methods.dpl:Dpl",
+        config="plt.train.methods.dpl:Config",
+        summary="one distribution of utility a text, the same for everybody",
+        paper="Siththaranjan et al. 2024",
+        personal=False,
+        scores="margin",
+        aliases=("distributional",),
+    ),
 }
 
 
