@@ -69,6 +69,20 @@ METHODS: dict[str, MethodCard] = {
         scores="margin",
         aliases=("distributional",),
     ),
+    "pref": MethodCard(
+        target="plt.train.methods.pref:Pref",
+        config="plt.train.methods.pref:Config",
+        summary="a few shared reward factors, and each user's weights of them",
+        paper="Shenfeld et al. 2025",
+        personal=True,
+    ),
+    "lore": MethodCard(
+        target="plt.train.methods.lore:Lore",
+        config="plt.train.methods.lore:Config",
+        summary="a basis of rewards, and each user a mixture of them (weights on the simplex)",
+        paper="Bose et al. 2025",
+        personal=True,
+    ),
 }
 
 
