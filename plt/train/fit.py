@@ -1,14 +1,16 @@
 """From a split table to a fitted method and its scores: what `plt train` does."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from plt.data.preferences import Preferences
+from plt.data.run import CHECKPOINTS
 from plt.train.judgements import training_view
 from plt.train.method import Method, TrainContext
-from plt.train.scoring import Label, Scores, score_pairs
+from plt.train.scoring import SHUFFLED_IDS, WRONG_USER, Label, Scores, score_pairs
+from plt.train.shams import Sham, shuffled_ids
 
 SCORED_SPLITS = ("val", "test")
 
@@ -19,7 +21,7 @@ class Fitted:
 
     Attributes:
         method: Ready to save.
-        scores: Own and `wrong-user` scores in one table.
+        scores: Own scores and those of the shams in one table.
         notes: What a reader must know, in sentences.
     """
 
@@ -34,6 +36,9 @@ def fit_and_score(
     ctx: TrainContext,
     label: Label,
     splits: Sequence[str] = SCORED_SPLITS,
+    *,
+    sham: Sham = "score",
+    learn_from: Preferences | None = None,
 ) -> Fitted:
     """Fits on the training view and scores the val and test rows of seen users.
 
@@ -43,22 +48,33 @@ def fit_and_score(
         ctx: Seed, work directory, compute.
         label: What identifies the run; its seed must be that of `ctx`.
         splits: Which rows to score.
+        sham: ``score`` adds scores as the wrong user; ``train`` also fits the method a second time
+            with shuffled ids (`plt.train.shams`) and scores the same rows with that.
+        learn_from: A sample of `prefs` whose training view is learnt from instead.
 
     Returns:
         The fitted method; scores, in which the rows of `control` null and `dropped` together are
         all judgements of the table; and notes. Where the method depends on the user, the same
-        rows follow with `control` = ``wrong-user``.
+        rows follow with `control` = ``wrong-user`` and ``shuffled-ids``.
 
     Raises:
         DataError: Nothing can be learnt from (`training_view`).
         FailedError: The fit diverges, or a margin is not finite.
     """
-    fitted = method.fit(training_view(prefs), ctx)
+    view = training_view(learn_from or prefs)
+    fitted = method.fit(view, ctx)
     rows, dropped = _scored_rows(prefs, splits)
-    own = score_pairs(fitted, rows, label)
-    sham = score_pairs(fitted, rows, label, control="wrong-user")
-    scores = Scores(pl.concat([own.frame, sham.frame]), {**dropped, **own.dropped})
-    return Fitted(fitted, scores, (*fitted.notes, *sham.notes))
+    passes = [score_pairs(fitted, rows, label)]
+    if sham != "none":
+        passes.append(score_pairs(fitted, rows, label, control=WRONG_USER))
+    if sham == "train" and len(fitted.users) > 1:
+        # Its checkpoints must not be taken for those of the method itself.
+        elsewhere = replace(ctx, work_dir=ctx.work_dir / CHECKPOINTS / SHUFFLED_IDS)
+        blind = method.fit(shuffled_ids(view, ctx.seed), elsewhere)
+        passes.append(score_pairs(blind, rows, label, control=SHUFFLED_IDS))
+    frame = pl.concat([scores.frame for scores in passes])
+    notes = [note for scores in passes[1:] for note in scores.notes]
+    return Fitted(fitted, Scores(frame, {**dropped, **passes[0].dropped}), (*fitted.notes, *notes))
 
 
 def _scored_rows(prefs: Preferences, splits: Sequence[str]) -> tuple[Preferences, dict[str, int]]:

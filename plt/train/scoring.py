@@ -5,7 +5,7 @@ Every distinct text reaches the method once, however many people judged it, and 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -16,7 +16,9 @@ from plt.errors import FailedError, UsageError
 from plt.train.judgements import distinct_texts
 from plt.train.method import FloatArray, IntArray, MarginScorer, Method, RewardScorer, Texts
 
-WRONG_USER = "wrong-user"
+Control: TypeAlias = Literal["wrong-user", "shuffled-ids"]
+WRONG_USER: Control = "wrong-user"
+SHUFFLED_IDS: Control = "shuffled-ids"
 KEPT = (
     "pair_id", "user_id", "occurrence", "dataset", "group", "split", "user_split", "subset",
     "label",
@@ -81,7 +83,7 @@ def score_pairs(
     prefs: Preferences,
     label: Label,
     *,
-    control: Literal["wrong-user"] | None = None,
+    control: Control | None = None,
     scored_as: Mapping[str | None, str | None] | None = None,
 ) -> Scores:
     """Scores every judgement of a table, or says why one has no score.
@@ -93,7 +95,8 @@ def score_pairs(
         prefs: Whose pairs to score; labels are carried along, never shown.
         label: What identifies the pass.
         control: ``wrong-user`` scores every judgement of a known user as another known user, the
-            same one for all their judgements (`wrong_users`).
+            same one for all their judgements (`wrong_users`); ``shuffled-ids`` marks the scores of
+            a method that was fitted on shuffled ids.
         scored_as: Whose reward to use for each user, instead of their own; None is the population.
 
     Raises:
