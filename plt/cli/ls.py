@@ -13,6 +13,7 @@ KINDS = ("datasets", "methods", "metrics", "models")
 MODELS = (
     ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters (extra `offline`)"),
     ("builtin:tiny", "a small random Llama-style causal model, for trying things out"),
+    ("builtin:tiny-reward", "the same with a random scalar head: a reward model of no known taste"),
     ("PATH or hub id", "any encoder or causal model that transformers loads from safetensors"),
 )
 

@@ -102,9 +102,9 @@ def resolve_model(model: str) -> ModelSource:
     """Finds a model and refuses what plt cannot read, before any of it is loaded.
 
     Args:
-        model: ``builtin:minilm``, ``builtin:tiny``, a folder, or a hub id, which may end in
-            ``@revision``. A hub id that is in the local Hugging Face cache is taken from there
-            without asking the network.
+        model: ``builtin:minilm``, ``builtin:tiny``, ``builtin:tiny-reward``, a folder, or a hub
+            id, which may end in ``@revision``. A hub id that is in the local Hugging Face cache is
+            taken from there without asking the network.
 
     Raises:
         ArtifactError: No such model, or one that is offline, without weights, pickled, damaged, an
@@ -133,13 +133,15 @@ def resolve_model(model: str) -> ModelSource:
 def _locate(model: str) -> tuple[Path, str | None]:
     if model == "builtin:minilm":
         return _minilm(), None
-    if model == "builtin:tiny":
-        from plt.train.tiny import tiny_model
+    if model in ("builtin:tiny", "builtin:tiny-reward"):
+        from plt.train.tiny import tiny_model, tiny_reward_model
 
-        return tiny_model(cache_dir()), None
+        make = tiny_model if model == "builtin:tiny" else tiny_reward_model
+        return make(cache_dir()), None
     if model.startswith("builtin:"):
         raise ArtifactError(
-            f"there is no model {model}; there are builtin:minilm and builtin:tiny",
+            f"there is no model {model}; there are builtin:minilm, builtin:tiny and"
+            " builtin:tiny-reward",
             hint="plt ls models",
         )
     folder = Path(model).expanduser()

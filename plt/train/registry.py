@@ -36,6 +36,16 @@ METHODS: dict[str, MethodCard] = {
         personal=False,
         backbone="none",
     ),
+    "pretrained": MethodCard(
+        target="plt.train.methods.pretrained:Pretrained",
+        config="plt.train.methods.pretrained:Config",
+        summary="a public reward model as it is, the same for everybody",
+        paper="Dong et al. 2025",
+        personal=False,
+        trains=False,
+        backbone="forward",
+        aliases=("pretrained-rm",),
+    ),
     "bradley-terry": MethodCard(
         target="plt.train.methods.bradley_terry:BradleyTerry",
         config="plt.train.methods.bradley_terry:Config",

@@ -1,7 +1,9 @@
-"""`builtin:tiny`: a small Llama-style causal language model with a byte-level tokenizer.
+"""`builtin:tiny` and `builtin:tiny-reward`: small Llama-style models with a byte-level tokenizer.
 
-It has random weights from a fixed seed and has read nothing. It exists so that everything that
+They have random weights from a fixed seed and have read nothing. They exist so that everything that
 trains or scores with a causal model runs in seconds, offline, the same way as with a large one.
+`builtin:tiny` is a language model; `builtin:tiny-reward` has the same body and a random scalar
+head, so it stands for a public reward model, of an arbitrary taste.
 """
 
 import hashlib
@@ -9,6 +11,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +41,23 @@ CONFIG: dict[str, Any] = {
 def tiny_model(cache: Path) -> Path:
     """The folder of `builtin:tiny` under `cache`, written when it is not there yet.
 
-    Two processes may ask at once: each writes a folder of its own, and the first rename wins.
-
     Raises:
         ArtifactError: The cache cannot be written.
     """
+    return _made("tiny", cache, _write_language_model)
+
+
+def tiny_reward_model(cache: Path) -> Path:
+    """As `tiny_model`, the folder of `builtin:tiny-reward`."""
+    return _made("tiny-reward", cache, _write_reward_model)
+
+
+def _made(kind: str, cache: Path, write: Callable[[Path], None]) -> Path:
+    """The folder of a model; two processes may ask at once: the first rename wins."""
     recipe = json.dumps(
         [RECIPE_VERSION, CONFIG, SEED, SPECIAL_TOKENS, CHAT_TEMPLATE], sort_keys=True
     )
-    name = f"builtin-tiny-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    name = f"builtin-{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     target = cache / "models" / name
     if target.is_dir():
         return target
@@ -55,27 +66,49 @@ def tiny_model(cache: Path) -> Path:
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}."))
     except OSError as error:
         raise ArtifactError(
-            f"cannot write builtin:tiny to {target}: {error}", hint="export PLT_CACHE=FOLDER"
+            f"cannot write builtin:{kind} to {target}: {error}", hint="export PLT_CACHE=FOLDER"
         ) from error
     try:
-        _write(temporary)
+        write(temporary)
         os.rename(temporary, target)
     except OSError as error:
         if not target.is_dir():
-            raise ArtifactError(f"cannot write builtin:tiny to {target}: {error}") from error
+            raise ArtifactError(f"cannot write builtin:{kind} to {target}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 
-def _write(folder: Path) -> None:
+def _write_language_model(folder: Path) -> None:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    from plt.train.backbone import quiet
+    from transformers import AutoModelForCausalLM
 
     tokenizer = _tokenizer()
-    config = AutoConfig.for_model(
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForCausalLM.from_config(_config(tokenizer), dtype=torch.float32)
+    _save(model, tokenizer, folder)
+
+
+def _write_reward_model(folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = _tokenizer()
+    config = _config(tokenizer)
+    config.num_labels = 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        # States after the last norm have length sqrt(d): rewards then spread by a few log-odds.
+        torch.nn.init.normal_(model.score.weight)
+    _save(model, tokenizer, folder)
+
+
+def _config(tokenizer: Any) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(
         "llama",
         vocab_size=len(tokenizer),
         pad_token_id=tokenizer.pad_token_id,
@@ -83,9 +116,11 @@ def _write(folder: Path) -> None:
         eos_token_id=tokenizer.eos_token_id,
         **CONFIG,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(SEED)
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+    from plt.train.backbone import quiet
+
     with quiet():
         model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

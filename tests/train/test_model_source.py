@@ -9,9 +9,10 @@ import torch
 from transformers.pytorch_utils import Conv1D
 
 from plt.errors import ArtifactError
-from plt.train.backbone import load_backbone
+from plt.train.backbone import load_backbone, load_body
 from plt.train.model_source import ARCHITECTURES, lora_targets, resolve_model
-from plt.train.tiny import tiny_model
+from plt.train.reward_model import own_head
+from plt.train.tiny import tiny_model, tiny_reward_model
 from tests.train.models import save_tiny, tiny_body
 
 
@@ -43,6 +44,23 @@ def test_builtin_tiny_is_the_same_wherever_it_is_made(tmp_path):
     assert resolve_model(str(made)).fingerprint == resolve_model("builtin:tiny").fingerprint
     assert tiny_model(tmp_path) == made
     assert [path.name for path in (tmp_path / "models").iterdir()] == [made.name]
+
+
+def test_the_embedded_reward_model_has_the_body_of_builtin_tiny_and_a_head(tmp_path):
+    made = tiny_reward_model(tmp_path)
+    reward = resolve_model("builtin:tiny-reward")
+    assert resolve_model(str(made)).fingerprint == reward.fingerprint
+    assert (reward.causal, reward.pooling) == (True, "last")
+    head = own_head(reward)
+    assert head is not None
+    assert head.shape == (1, 64)
+    assert own_head(resolve_model("builtin:tiny")) is None
+    bodies = [
+        load_body(resolve_model(f"builtin:{name}"), torch.float32).state_dict()
+        for name in ("tiny", "tiny-reward")
+    ]
+    assert bodies[0].keys() == bodies[1].keys()
+    assert all(torch.equal(bodies[0][key], bodies[1][key]) for key in bodies[0])
 
 
 def test_the_fingerprint_is_of_the_content_not_of_the_place(folder, sound):
