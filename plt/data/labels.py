@@ -74,7 +74,8 @@ def read_labels(
             a usual word that contradicts the order of the responses; every row is named.
     """
     known = _known(words, responses)
-    spelled = [_canonical(cell) for cell in cells.values]
+    words_of = {cell: _canonical(cell) for cell in {c for c in cells.values if type(c) is str}}
+    spelled = [words_of[c] if type(c) is str else _canonical(c) for c in cells.values]
     readings = {word: _read_word(word, known) for word in dict.fromkeys(spelled)}
     names = cells.users or [source] * len(spelled)
     problems = [

@@ -7,6 +7,7 @@ malformed line.
 
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from plt.errors import DataError
 MAX_PROBLEMS = 1000
 FLAT = (pl.String, pl.Int64, pl.Float64, pl.Boolean, pl.Null)
 INVALID_UNICODE = "invalid unicode"
+SURROGATE_PAIR = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 JsonRows = tuple[dict[str, list[Any]], int, Sequence[int] | None, dict[str, int]]
 
@@ -57,7 +60,8 @@ def read_json(data: bytes, name: str) -> JsonRows:
 
 def _read_flat_jsonl(data: bytes) -> JsonRows | None:
     """The rows by polars, or None where its answer could differ from Python's."""
-    if b"\\ud" in data or b"\\uD" in data or not _first_is_flat(data):
+    # Whatever the bytes mean, latin-1 keeps every escape as it is.
+    if _may_be_broken(data.decode("latin-1")) or not _first_is_flat(data):
         return None
     try:
         frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
@@ -144,7 +148,11 @@ def _kind(value: object) -> str:
 
 
 def _may_be_broken(text: str) -> bool:
-    return "\\ud" in text or "\\uD" in text
+    """Whether the JSON may hold half of a surrogate pair; False is certain."""
+    if "\\ud" not in text and "\\uD" not in text:
+        return False
+    # Behind an escaped backslash, what looks like an escape may be none.
+    return "\\\\u" in text or SURROGATE.search(SURROGATE_PAIR.sub("", text)) is not None
 
 
 def _storable(row: object) -> bool:

@@ -1,3 +1,4 @@
+import gc
 import gzip
 import io
 import json
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plt.data import raw_json
-from plt.data.raw import find_files, read
+from plt.data.raw import RawTable, find_files, no_collection, read
 from plt.errors import DataError
 
 ROWS = [{"prompt": "one", "n": 1}, {"prompt": "zwei, drei", "n": 2}]
@@ -215,6 +216,47 @@ def test_both_readers_of_json_lines_agree(rows: list[dict[str, object]]) -> None
     ]
     assert spelled[0] == spelled[1]
     assert fast[1:] == slow[1:]
+
+
+PIECES = st.sampled_from(
+    ["\\", "u", "d83d", "\ud83d", "\ude00", "\ud55c", "\ud7ff", '"', "a", "[x"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(PIECES, max_size=6).map("".join), min_size=1))
+def test_both_readers_agree_on_escaped_surrogates(texts: list[str]) -> None:
+    data = "".join(json.dumps({"a": text}) + "\n" for text in texts)
+    fast = raw_json._read_flat_jsonl(data.encode())
+    if fast is not None:
+        assert fast == raw_json._read_jsonl(data, "x")
+
+
+def test_whole_surrogate_pairs_need_no_slow_reader() -> None:
+    rows: list[dict[str, object]] = [{"a": "\U0001f600 \ud55c"}, {"a": "x"}]
+    assert raw_json._read_flat_jsonl(jsonl(rows)) is not None
+    assert read(jsonl(rows)).columns["a"] == ["\U0001f600 \ud55c", "x"]
+
+
+CELLS = st.none() | st.booleans() | st.integers(0, 1) | st.sampled_from(["a", "b", "0", 0.5, 1.0])
+LISTS = st.lists(st.sampled_from(["a", "b"]), max_size=1)
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", None]), CELLS, CELLS | LISTS), max_size=12))
+def test_exact_repeats_are_rows_that_read_alike_in_every_column(rows: list[tuple[object]]) -> None:
+    columns = {
+        name: list(cells) for name, cells in zip("abc", zip(*rows, strict=True), strict=False)
+    }
+    table = RawTable("x", columns, len(rows), "")
+    spelled = [repr(row) for row in rows]
+    expected = [i for i, text in enumerate(spelled) if text in spelled[:i]]
+    assert table.exact_repeats() == expected
+
+
+def test_the_collector_runs_again_after_a_conversion() -> None:
+    with no_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_find_files_names_all_that_are_missing(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from plt.data.forms import ROW_FIELDS, Plan, plan_of
 from plt.data.labels import parse_label_values, read_labels
 from plt.data.preferences import Preferences, build, prompt_json
 from plt.data.ratings import PairRule, pairs_of_ratings
-from plt.data.raw import RawTable, Say, read, warn
+from plt.data.raw import RawTable, Say, no_collection, read, warn
 from plt.data.schema import SPLITS, USER_SPLITS
 from plt.data.table import Meta
 from plt.data.trl_view import read_chosen
@@ -81,6 +81,7 @@ class GenericOptions:
         return cls(columns.parse_map(maps), words, rule, duplicates=duplicates, **names)
 
 
+@no_collection()
 def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Preferences:
     """Converts a file of unknown origin.
 
