@@ -7,10 +7,10 @@ the model.
 import hashlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # A flush falls on a boundary of windows, so that a resumed run forms the same batches as an
 # uninterrupted one and gives the same bits.
 FLUSH_SECONDS = 20.0
+
+EncodeWindow: TypeAlias = Callable[[NDArray[np.int64]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,44 @@ def encode_features(
         FailedError: The model gave states that are no numbers.
     """
     source = resolve_model(model)
-    keys, sizes, inverse, firsts = _distinct(texts, source.causal)
-    store = _store(source, compute, max_length)
+
+    def loaded() -> tuple[int, EncodeWindow]:
+        from plt.train.backbone import load_backbone
+
+        backbone = load_backbone(model, compute.device, compute.dtype, max_length)
+        return backbone.dim, lambda rows: _encode_window(texts, rows, backbone, compute)
+
+    facts = {
+        "rendering": RENDERING_VERSION,
+        "pooling": source.pooling,
+        "normalize": source.normalize,
+        "dtype": compute.dtype,
+        "max_length": max_length or source.max_length,
+    }
+    store = kept_vectors("features", source, facts, compute)
+    return find_or_encode(texts, source.causal, store, loaded, compute, "encoding texts")
+
+
+def find_or_encode(
+    texts: Texts,
+    causal: bool,
+    store: FeatureStore | None,
+    load: Callable[[], tuple[int, EncodeWindow]],
+    compute: Compute,
+    what: str,
+) -> Features:
+    """A vector of every distinct content, from the store or from a model.
+
+    Args:
+        texts: n texts.
+        causal: Whether the model reads the whole conversation.
+        store: Where vectors are kept; None keeps nothing.
+        load: Loads the model, which happens only when a content is missing; returns the length d
+            of a vector, and a function from rows of `texts` to their (k, d) vectors.
+        compute: Device and progress.
+        what: The work, in the words of a progress bar.
+    """
+    keys, sizes, inverse, firsts = _distinct(texts, causal)
     nothing: tuple[NDArray[np.int64], Vectors | None] = (np.zeros(0, dtype=np.int64), None)
     # One process reads the cache for all: another run may write to it at any moment.
     read = store.find(keys) if store is not None and leads() else nothing
@@ -92,22 +130,41 @@ def encode_features(
     missing = np.array(sorted(missing, key=lambda i: (-sizes[i], keys[i])), dtype=np.int64)
     if known is not None and not len(missing):
         return Features(known.astype(np.float32)[inverse], 0, len(found))
-    from plt.train.backbone import load_backbone
-
-    backbone = load_backbone(model, compute.device, compute.dtype, max_length)
-    vectors = np.empty((len(keys), backbone.dim), dtype=np.float32)
+    dim, encode = load()
+    vectors = np.empty((len(keys), dim), dtype=np.float32)
     if known is not None:
         vectors[found] = known
     names = [keys[i] for i in missing]
-    rows = firsts[missing]
     start = 0
-    for part in _windows(texts, rows, backbone, compute):
+    for part in _windows(firsts[missing], encode, compute, what):
         stop = start + len(part)
         vectors[missing[start:stop]] = part
         if store is not None and leads():
             store.add(names[start:stop], part)
         start = stop
     return Features(vectors[inverse], len(missing), len(found))
+
+
+def kept_vectors(
+    kind: str, source: ModelSource, facts: Mapping[str, object], compute: Compute
+) -> FeatureStore | None:
+    """Where the vectors of one model, read in one way, are kept; None without a cache.
+
+    Args:
+        kind: The folder in the cache: what the vectors are.
+        source: The model.
+        facts: Everything else on which they depend.
+        compute: Has the cache.
+    """
+    if compute.cache_dir is None:
+        return None
+    about = {"model": source.fingerprint, **facts}
+    text = json.dumps(about, sort_keys=True)
+    name = hashlib.sha256(text.encode()).hexdigest()[:32]
+    folder = Path(compute.cache_dir) / kind / name
+    if not (folder / "about.json").exists():
+        write_text(folder / "about.json", json.dumps({**about, "name": source.name}, indent=2))
+    return FeatureStore(folder)
 
 
 def _distinct(
@@ -129,36 +186,17 @@ def _distinct(
     return list(order), sizes, inverse, np.array(firsts, dtype=np.int64)
 
 
-def _store(source: ModelSource, compute: Compute, max_length: int | None) -> FeatureStore | None:
-    if compute.cache_dir is None:
-        return None
-    about = {
-        "model": source.fingerprint,
-        "rendering": RENDERING_VERSION,
-        "pooling": source.pooling,
-        "normalize": source.normalize,
-        "dtype": compute.dtype,
-        "max_length": max_length or source.max_length,
-    }
-    text = json.dumps(about, sort_keys=True)
-    name = hashlib.sha256(text.encode()).hexdigest()[:32]
-    folder = Path(compute.cache_dir) / "features" / name
-    if not (folder / "about.json").exists():
-        write_text(folder / "about.json", json.dumps({**about, "name": source.name}, indent=2))
-    return FeatureStore(folder)
-
-
 def _windows(
-    texts: Texts, rows: NDArray[np.int64], backbone: "Backbone", compute: Compute
+    rows: NDArray[np.int64], encode: EncodeWindow, compute: Compute, what: str
 ) -> Iterator[Vectors]:
     """Vectors of `rows`, in their order, in parts that are worth writing to disk."""
     waiting: list[Vectors] = []
     flushed = time.monotonic()
     for start in range(0, len(rows), WINDOW_TEXTS):
         window = rows[start : start + WINDOW_TEXTS]
-        waiting.append(stored(_encode_window(texts, window, backbone, compute)))
+        waiting.append(stored(encode(window)))
         done = start + len(window)
-        compute.progress("encoding texts", done, len(rows))
+        compute.progress(what, done, len(rows))
         if done == len(rows) or time.monotonic() - flushed > FLUSH_SECONDS:
             yield np.concatenate(waiting)
             waiting = []

@@ -100,19 +100,43 @@ class TextEncoder:
             return _plain(chat)
         return "\n\n".join([*_systems(chat), chat[-1]["content"]])
 
+    def encode_responses(
+        self, prompts: Sequence[Sequence[Message]], responses: Sequence[str]
+    ) -> tuple[list[Ids], IntArray]:
+        """As `encode`, and the column (n,) at which the response begins in each row.
+
+        What stands from there on is what a policy writes: the response, its end marker, and what
+        a template puts behind that.
+        """
+        rows: list[Ids] = []
+        begins = np.zeros(len(responses), dtype=np.int64)
+        room = self.max_length - len(self.prefix) - len(self.suffix)
+        for i, (prompt, response) in enumerate(zip(prompts, responses, strict=True)):
+            chat = self._clean(prompt, response)
+            ids, begins[i] = self._split(chat, self._render(chat), room)
+            begins[i] += len(self.prefix)
+            rows.append(np.array([*self.prefix, *ids, *self.suffix], dtype=np.int32))
+        return rows, begins
+
     def _truncate(self, chat: Sequence[Message], text: str, room: int) -> list[int]:
+        return self._split(chat, text, room)[0]
+
+    def _split(self, chat: Sequence[Message], text: str, room: int) -> tuple[list[int], int]:
+        """At most `room` tokens of a text, and how many of them stand before the response."""
         cue_start, response_start = self._starts(chat, text)
         found = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         ids = self._body(found["input_ids"])
-        starts = [start for start, _ in found["offset_mapping"]][-len(ids) :]
+        starts = [start for start, _ in found["offset_mapping"]][
+            len(found["input_ids"]) - len(ids) :
+        ]
         split = sum(start < response_start for start in starts)
+        if len(ids) <= room:
+            return ids, split
         cue = sum(cue_start <= start < response_start for start in starts)
         quarter = min(max(room // 4, 2 * cue), room // 2)
         keep = min(split, max(room - (len(ids) - split), quarter))
-        return [
-            *cut_middle(ids[:split], keep, tail=cue),
-            *cut_middle(ids[split:], room - keep),
-        ]
+        cut = [*cut_middle(ids[:split], keep, tail=cue), *cut_middle(ids[split:], room - keep)]
+        return cut, keep
 
     def _starts(self, chat: Sequence[Message], text: str) -> tuple[int, int]:
         """Where, in the rendered text, the cue to answer begins, and where the response does."""
