@@ -1,4 +1,4 @@
-"""Judgements to fine-tuned reward models: one for everybody, or one a user in turn.
+"""Judgements to fine-tuned reward models: one for everybody, or one a user.
 
 Imports torch only when something is trained or scored: heads need none of it.
 """
@@ -8,12 +8,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
 from plt.train.judgements import Judgements, Labels, label_pairs, used_texts
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
 from plt.train.settings import RewardSettings
 
 if TYPE_CHECKING:
@@ -53,9 +53,65 @@ def describe(settings: RewardSettings) -> str:
     )
 
 
+class UserRewards(Protocol):
+    """Fine-tuned rewards of many users, and their mean for everybody else."""
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whom it knows, sorted."""
+        ...
+
+    @property
+    def population(self) -> tuple[str, ...]:
+        """The users whose mean reward everybody else has, sorted."""
+        ...
+
+    def reward(
+        self, texts: Texts, rows: IntArray, users: Sequence[str | None], compute: Compute
+    ) -> FloatArray:
+        """Rewards of shape (len(rows),): of text rows[i] for users[i]."""
+        ...
+
+    def joined(self, newcomers: Any) -> Self:
+        """A copy that knows the newcomers, of its own kind, too; the population stays."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Writes everything under `path`."""
+        ...
+
+
+def fine_tune_users(
+    judgements: Judgements, users: Sequence[str], settings: RewardSettings, ctx: TrainContext
+) -> UserRewards:
+    """A reward model for each of `users`, from that user's training rows alone.
+
+    Adapters are small enough that all users learn together on one backbone; whole models (`full`)
+    take turns.
+    """
+    if settings.tune == "full":
+        return TunedUsers.fit(judgements, users, settings, ctx)
+    from plt.train.batched_users import BatchedUsers
+
+    return BatchedUsers.fit(
+        judgements, users, model=settings.model, tuning=settings.tuning(), ctx=ctx
+    )
+
+
+def load_users(
+    path: Path, tune: Tune, users: Sequence[str], population: Sequence[str]
+) -> UserRewards:
+    """What the `save` of either wrote."""
+    if tune == "full":
+        return TunedUsers.load(path, users, population)
+    from plt.train.batched_users import BatchedUsers
+
+    return BatchedUsers.load(path)
+
+
 @dataclass(frozen=True)
 class TunedUsers:
-    """A fine-tuned reward a user; a model is in memory only while it learns or scores.
+    """A fully fine-tuned reward a user; a model is in memory only while it learns or scores.
 
     Attributes:
         folders: The model of each user; the names of the folders say nothing of the users.
@@ -64,6 +120,11 @@ class TunedUsers:
 
     folders: Mapping[str, Path]
     population: tuple[str, ...]
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whom it knows, sorted."""
+        return tuple(self.folders)
 
     @classmethod
     def fit(

@@ -224,7 +224,8 @@ class TunedReward:
         put_weights(net, trained, path)
         encoder = encoder_of(load_tokenizer(source), source, record["max_length"])
         loaded = cls(source, tuning, record["dtype"], tuple(record["losses"]), net, encoder)
-        _self_check(loaded, np.array(record["probes"]), path)
+        found = loaded.reward(PROBES, Compute())
+        check_probes(found, np.array(record["probes"]), loaded.dtype, path)
         return loaded
 
 
@@ -241,9 +242,13 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
     return record, trained
 
 
-def _self_check(loaded: TunedReward, expected: FloatArray, path: Path) -> None:
-    found = loaded.reward(PROBES, Compute())
-    allowed = TOLERANCES[loaded.dtype] * max(1.0, float(np.abs(expected).max()))
+def check_probes(found: FloatArray, expected: FloatArray, dtype: str, path: Path) -> None:
+    """Compares what a loaded model says of `PROBES` with what it said when it was saved.
+
+    Raises:
+        ArtifactError: They differ by more than `dtype` explains.
+    """
+    allowed = TOLERANCES[dtype] * max(1.0, float(np.abs(expected).max()))
     worst = float(np.abs(found - expected).max())
     if not worst <= allowed:
         raise ArtifactError(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from plt.errors import ArtifactError, UsageError
 from plt.train.backbone import resolve_dtype
@@ -92,7 +93,7 @@ def network(source: ModelSource, tuning: Tuning | None, dtype: str, seed: int = 
     return adapted.eval()
 
 
-def trained_weights(model: Any) -> dict[str, torch.Tensor]:
+def trained_weights(model: Any) -> dict[str, Tensor]:
     """The weights that learn, by name, on the CPU."""
     return {
         name: weight.detach().cpu().contiguous()
@@ -140,7 +141,7 @@ def lasting_name(source: ModelSource) -> str:
     return str(source.path)
 
 
-def put_weights(net: Any, trained: dict[str, torch.Tensor], path: Path) -> None:
+def put_weights(net: Any, trained: Mapping[str, Tensor], path: Path) -> None:
     """Sets the trained weights, all of them and nothing else.
 
     Args:
@@ -149,18 +150,30 @@ def put_weights(net: Any, trained: dict[str, torch.Tensor], path: Path) -> None:
         path: Where they were read, for the message.
 
     Raises:
-        ArtifactError: A weight is missing, unknown or of another shape; all are named.
+        ArtifactError: As `refuse_other_weights`.
     """
     wanted = {name: weight for name, weight in net.named_parameters() if weight.requires_grad}
-    problems = [f"{name} is missing" for name in sorted(set(wanted).difference(trained))]
-    problems += [f"{name} is unknown" for name in sorted(set(trained).difference(wanted))]
-    problems += [
-        f"{name} has shape {tuple(trained[name].shape)}, not {tuple(weight.shape)}"
-        for name, weight in wanted.items()
-        if name in trained and trained[name].shape != weight.shape
-    ]
-    if problems:
-        raise ArtifactError(f"{path} does not fit its model", problems=problems)
+    shapes = {name: tuple(weight.shape) for name, weight in wanted.items()}
+    refuse_other_weights(trained, shapes, path)
     with torch.no_grad():
         for name, weight in wanted.items():
             weight.copy_(trained[name])
+
+
+def refuse_other_weights(
+    found: Mapping[str, Tensor], wanted: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    """Checks names and shapes of weights that were read from `path`.
+
+    Raises:
+        ArtifactError: A weight is missing, unknown or of another shape; all are named.
+    """
+    problems = [f"{name} is missing" for name in sorted(set(wanted).difference(found))]
+    problems += [f"{name} is unknown" for name in sorted(set(found).difference(wanted))]
+    problems += [
+        f"{name} has shape {tuple(found[name].shape)}, not {shape}"
+        for name, shape in wanted.items()
+        if name in found and found[name].shape != shape
+    ]
+    if problems:
+        raise ArtifactError(f"{path} does not fit its model", problems=problems)

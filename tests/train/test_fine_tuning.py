@@ -1,4 +1,4 @@
-"""`--tune lora` through the methods, on the tiny model."""
+"""`--tune lora` and `--tune full` through the methods, on the tiny model."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from plt.data.preferences import Preferences
+from plt.train.batched_users import BatchedUsers
 from plt.train.fine_tuning import TunedUsers
 from plt.train.judgements import distinct_texts, read_judgements
 from plt.train.method import Compute, FloatArray, Method, TrainContext
@@ -19,6 +20,7 @@ FAST = {
     "model": "builtin:tiny", "tune": "lora", "epochs": 2.0, "pairs_per_step": 4,
     "learning_rate": 1e-3, "max_length": 32,
 }  # fmt: skip
+FULL = {**FAST, "tune": "full"}
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +34,13 @@ def ctx(tmp_path_factory: pytest.TempPathFactory) -> TrainContext:
 
 
 @pytest.fixture(scope="module")
-def individual(prefs: Preferences, ctx: TrainContext) -> Individual:
-    return Individual(Config(**FAST)).fit(prefs, ctx)
+def fits(prefs: Preferences, ctx: TrainContext) -> dict[str, Individual]:
+    return {tuning["tune"]: Individual(Config(**tuning)).fit(prefs, ctx) for tuning in (FAST, FULL)}
+
+
+@pytest.fixture(params=["lora", "full"])
+def individual(fits: dict[str, Individual], request: pytest.FixtureRequest) -> Individual:
+    return fits[request.param]
 
 
 def rewards(method: Method, prefs: Preferences, user: str | None) -> FloatArray:
@@ -42,25 +49,32 @@ def rewards(method: Method, prefs: Preferences, user: str | None) -> FloatArray:
     return method.reward(texts, rows, [user] * len(rows))  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("tuning", "exact"), [(FULL, 0), (FAST, 1e-6)], ids=["full", "lora"])
 def test_each_user_is_bradley_terry_on_their_own_rows(
-    individual: Individual, prefs: Preferences, ctx: TrainContext
+    fits: dict[str, Individual],
+    prefs: Preferences,
+    ctx: TrainContext,
+    tuning: dict[str, object],
+    exact: float,
 ) -> None:
-    """RM-03 (a), bit by bit; and a mean for the population."""
-    both = []
+    """RM-03 (a), bit by bit one after the other, up to rounding together; and the population."""
+    individual, both = fits[str(tuning["tune"])], []
     for user in ("a/../b", "b"):
-        alone = BradleyTerry(Shared(**FAST)).fit(prefs.filter(pl.col("user_id") == user), ctx)
+        alone = BradleyTerry(Shared(**tuning)).fit(prefs.filter(pl.col("user_id") == user), ctx)
         both.append(rewards(alone, prefs, None))
-        assert np.array_equal(rewards(individual, prefs, user), both[-1])
+        assert np.abs(rewards(individual, prefs, user) - both[-1]).max() <= exact
     assert np.abs(both[0] - both[1]).max() > 1e-3
-    assert np.allclose(rewards(individual, prefs, None), np.mean(both, axis=0), atol=1e-12)
+    mean = rewards(individual, prefs, None)
+    assert np.allclose(mean, np.mean(both, axis=0), rtol=0, atol=1e-12 + exact)
 
 
 def test_saved_models_are_numbered_not_named(
     individual: Individual, prefs: Preferences, tmp_path: Path
 ) -> None:
     individual.save(tmp_path / "model")
-    folders = [path.name for path in (tmp_path / "model" / "users").iterdir()]
-    assert sorted(folders) == ["00000", "00001"]
+    names = [path.name for path in (tmp_path / "model" / "users").iterdir()]
+    numbered = {"lora": ["users.json", "users.safetensors"], "full": ["00000", "00001"]}
+    assert sorted(names) == numbered[individual.config.tune]
     loaded = Individual.load(tmp_path / "model", Compute(device="cpu"))
     assert loaded.users == ("a/../b", "b")
     assert loaded.config == individual.config
@@ -86,10 +100,11 @@ def test_a_later_fit_in_the_same_folder_leaves_an_earlier_one_alone(
 ) -> None:
     before = rewards(individual, prefs, "b")
     turned = judged({"a/../b": 0.0, "b": 1.0}, 8)
-    other = Individual(Config(**FAST)).fit(turned, ctx)
+    other = Individual(individual.config).fit(turned, ctx)
     assert not np.array_equal(rewards(other, prefs, "b"), before)
     assert np.array_equal(rewards(individual, prefs, "b"), before)
-    assert isinstance(individual.rewards, TunedUsers)
+    kind = TunedUsers if individual.config.tune == "full" else BatchedUsers
+    assert isinstance(individual.rewards, kind)
 
 
 def test_validation_rows_and_the_order_of_rows_move_no_weight(

@@ -10,7 +10,7 @@ import numpy as np
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features import features
-from plt.train.fine_tuning import TunedUsers, describe
+from plt.train.fine_tuning import UserRewards, describe, fine_tune_users, load_users
 from plt.train.judgements import Judgements, named_users, read_judgements
 from plt.train.linear import HeadTable, user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
@@ -32,8 +32,9 @@ class Individual:
 
     Nothing is shared: with `tune` = ``head`` scale and penalty too come from the user's own rows,
     so that a user's head is that of `bradley-terry` on the table of that user; all heads are
-    solved at once. With ``lora`` or ``full`` users are trained one after the other. The population
-    (unknown users and None) has the mean of the rewards of all users that were fitted.
+    solved at once. With ``lora`` all users' adapters are trained at once on one backbone
+    (`plt.train.batched_users`), with ``full`` one model after the other. The population (unknown
+    users and None) has the mean of the rewards of all users that were fitted.
 
     Attributes:
         config: What is fitted, on what.
@@ -43,22 +44,20 @@ class Individual:
     """
 
     config: Config = field(default_factory=Config)
-    rewards: HeadTable | TunedUsers | None = None
+    rewards: HeadTable | UserRewards | None = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whom it knows, sorted."""
-        if isinstance(self.rewards, TunedUsers):
-            return tuple(self.rewards.folders)
         return self.rewards.users if self.rewards else ()
 
     def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
         """Rewards of shape (len(rows),)."""
         if self.rewards is None:
             raise ValueError("score after fit or load")
-        if isinstance(self.rewards, TunedUsers):
+        if not isinstance(self.rewards, HeadTable):
             return self.rewards.reward(texts, rows, users, self.compute)
         vectors = features(
             texts, self.config.model, self.compute, max_length=self.config.max_length
@@ -70,7 +69,7 @@ class Individual:
         judgements = read_judgements(prefs)
         users, notes = named_users(judgements.select(~judgements.validation), judgements)
         if self.config.tune != "head":
-            tuned = TunedUsers.fit(judgements, users, self.config, ctx)
+            tuned = fine_tune_users(judgements, users, self.config, ctx)
             notes = (describe(self.config), *notes)
             return replace(self, rewards=tuned, compute=ctx.compute, notes=notes)
         fit = self._heads(judgements, users, ctx.compute)
@@ -84,8 +83,8 @@ class Individual:
         judgements = read_judgements(prefs)
         judgements = replace(judgements, validation=np.zeros(len(judgements), dtype=bool))
         users = judgements.users
-        if isinstance(self.rewards, TunedUsers):
-            newcomers = TunedUsers.fit(judgements, users, self.config, ctx)
+        if not isinstance(self.rewards, HeadTable):
+            newcomers = fine_tune_users(judgements, users, self.config, ctx)
             return replace(self, rewards=self.rewards.joined(newcomers), compute=ctx.compute)
         fit = self._heads(judgements, users, ctx.compute)
         return replace(
@@ -97,23 +96,24 @@ class Individual:
         if self.rewards is None:
             raise ValueError("save after fit or load")
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
-        if isinstance(self.rewards, TunedUsers):
+        if isinstance(self.rewards, HeadTable):
+            save_artifact(path, NAME, self.rewards.arrays(), record)
+        else:
             self.rewards.save(path / TUNED)
             record["population"] = self.rewards.population
             save_artifact(path, NAME, {}, record)
-        else:
-            save_artifact(path, NAME, self.rewards.arrays(), record)
 
     @classmethod
     def load(cls, path: Path, compute: Compute) -> Self:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
         config = Config(**record["config"])
-        rewards: HeadTable | TunedUsers
+        rewards: HeadTable | UserRewards
         if config.tune == "head":
             rewards = HeadTable.from_arrays(arrays, record["users"])
         else:
-            rewards = TunedUsers.load(path / TUNED, record["users"], record["population"])
+            folder, population = path / TUNED, record["population"]
+            rewards = load_users(folder, config.tune, record["users"], population)
         return cls(config, rewards, compute, tuple(record["notes"]))
 
     def _heads(self, judgements: Judgements, users: Sequence[str], compute: Compute) -> RidgeHeads:
