@@ -130,14 +130,32 @@ def add_lora(
         ArtifactError: No layers are listed for the architecture.
         UsageError: A name is no linear layer of the model.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    wanted = tuple(targets) if targets else lora_targets(model.source)
+    config = lora_config(model.body, model.source, rank=rank, alpha=alpha, targets=targets)
+    config.modules_to_save = [HEAD]
+    return get_peft_model(model, config)
+
+
+def lora_config(
+    body: Any,
+    source: ModelSource,
+    *,
+    rank: int,
+    alpha: int,
+    targets: Sequence[str] | None = None,
+) -> Any:
+    """Low-rank adapters for a model, as peft is told; arguments and errors of `add_lora`."""
+    from peft import LoraConfig
+
+    wanted = tuple(targets) if targets else lora_targets(source)
+    # TRL reads the weights of the head over the vocabulary past any adapter.
+    head = body.get_output_embeddings()
     linear = sorted(
         {
             name.rpartition(".")[2]
-            for name, module in model.body.named_modules()
-            if isinstance(module, nn.Linear | Conv1D)
+            for name, module in body.named_modules()
+            if isinstance(module, nn.Linear | Conv1D) and module is not head
         }
     )
     if wanted == (ALL_LINEAR,):
@@ -145,17 +163,14 @@ def add_lora(
     unknown = sorted(set(wanted).difference(linear))
     if unknown:
         raise UsageError(
-            f"model {model.source.name} has no linear layer named {', '.join(unknown)}",
+            f"model {source.name} has no linear layer named {', '.join(unknown)}",
             problems=[f"it has {', '.join(linear)}"],
             hint=f"--set lora_targets={','.join(linear)}",
         )
-    convolutions = any(isinstance(module, Conv1D) for module in model.body.modules())
-    config = LoraConfig(
+    return LoraConfig(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=0.0,
         target_modules=list(wanted),
-        modules_to_save=[HEAD],
-        fan_in_fan_out=convolutions,
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in body.modules()),
     )
-    return get_peft_model(model, config)

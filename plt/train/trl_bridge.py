@@ -191,44 +191,83 @@ def reward_arguments(
         texts_per_pass: Texts that fit into one forward pass; a batch is accumulated over as many
             passes as that takes, in equal parts.
     """
-    fits = [n for n in range(1, schedule.batch_size + 1) if schedule.batch_size % n == 0]
-    per_pass = max([n for n in fits if 2 * n <= texts_per_pass], default=1)
-    on_cpu = device.type == "cpu"
     with silenced():
         arguments = RewardConfig(
-            output_dir=str(folder),
-            per_device_train_batch_size=per_pass,
-            gradient_accumulation_steps=schedule.batch_size // per_pass,
+            **common_arguments(
+                folder,
+                schedule.batch_size,
+                schedule.steps(n_pairs),
+                seed=seed,
+                device=device,
+                dtype=dtype,
+                pairs_per_pass=texts_per_pass // 2,
+            ),
             num_train_epochs=schedule.epochs,
             learning_rate=schedule.learning_rate,
             lr_scheduler_type="linear",
             warmup_steps=0.03,
-            weight_decay=0.0,
-            max_grad_norm=1.0,
             max_length=None,
             disable_dropout=True,
             center_rewards_coefficient=None,
-            seed=seed,
-            data_seed=seed,
-            use_cpu=on_cpu,
-            bf16=dtype == torch.bfloat16,
-            fp16=dtype == torch.float16,
-            gradient_checkpointing=not on_cpu,
-            dataloader_pin_memory=not on_cpu,
-            ddp_find_unused_parameters=False,
-            save_strategy="steps",
-            save_steps=SAVED_FRACTION,
-            save_total_limit=1,
-            eval_strategy="no",
-            logging_strategy="steps",
-            logging_steps=max(1, schedule.steps(n_pairs) // MAX_LOGGED_STEPS),
-            logging_nan_inf_filter=False,
-            report_to="none",
-            disable_tqdm=True,
-            push_to_hub=False,
         )
-    if device.type == "cuda" and arguments.n_gpu > 1:
-        # Several visible devices without a launcher: one is used, TRL refuses DataParallel.
+    return one_device(arguments)
+
+
+def common_arguments(
+    folder: Path,
+    batch_size: int,
+    n_steps: int,
+    *,
+    seed: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    pairs_per_pass: int,
+) -> dict[str, Any]:
+    """What all of TRL's trainers are told, with nothing left to a default that differs by machine.
+
+    Args:
+        folder: Where checkpoints go, ten over the run, the last one kept.
+        batch_size: Rows a step of the optimiser.
+        n_steps: Of the whole run.
+        seed: Of the order of the rows.
+        device: Where to compute.
+        dtype: Forward passes run under autocast to it unless it is float32.
+        pairs_per_pass: Rows that fit into one forward pass; a batch is accumulated over as many
+            passes as that takes, in equal parts.
+    """
+    fits = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
+    per_pass = max([n for n in fits if n <= pairs_per_pass], default=1)
+    on_cpu = device.type == "cpu"
+    return {
+        "output_dir": str(folder),
+        "per_device_train_batch_size": per_pass,
+        "gradient_accumulation_steps": batch_size // per_pass,
+        "weight_decay": 0.0,
+        "max_grad_norm": 1.0,
+        "seed": seed,
+        "data_seed": seed,
+        "use_cpu": on_cpu,
+        "bf16": dtype == torch.bfloat16,
+        "fp16": dtype == torch.float16,
+        "gradient_checkpointing": not on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "ddp_find_unused_parameters": False,
+        "save_strategy": "steps",
+        "save_steps": SAVED_FRACTION,
+        "save_total_limit": 1,
+        "eval_strategy": "no",
+        "logging_strategy": "steps",
+        "logging_steps": max(1, n_steps // MAX_LOGGED_STEPS),
+        "logging_nan_inf_filter": False,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "push_to_hub": False,
+    }
+
+
+def one_device(arguments: Any) -> Any:
+    """The arguments, for one of several visible devices: TRL refuses DataParallel."""
+    if not arguments.use_cpu and arguments.n_gpu > 1:
         arguments._n_gpu = 1
     return arguments
 
