@@ -1,11 +1,12 @@
 """Runs side by side on the same judgements, with paired differences and an honest verdict."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import polars as pl
 
+from plt.analyze.entries import Entry
 from plt.analyze.evaluation import (
     JUDGEMENT,
     EvaluationRows,
@@ -14,6 +15,8 @@ from plt.analyze.evaluation import (
     select_rows,
 )
 from plt.analyze.majority_reference import majority_reference
+from plt.analyze.metrics.made_worse import made_worse
+from plt.analyze.novelty import KINDS
 from plt.analyze.proportions import user_intervals
 from plt.analyze.registry import METRICS
 from plt.analyze.significance import PairedDifference, holm, paired_difference
@@ -24,25 +27,7 @@ ALPHA = 0.05
 SILENT = 0.1
 """Share of margins that are exactly 0 from which a verdict says so."""
 BASELINE = "bradley-terry"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One scores table of a comparison.
-
-    Attributes:
-        name: How it is called: the method, and the run id where methods repeat.
-        method: Registry name.
-        run_id: The run.
-        scores: Its `scores/1` table, controls included.
-        footnote: What a reader must know about its split: a paper's protocol that leaks.
-    """
-
-    name: str
-    method: str
-    run_id: str
-    scores: pl.DataFrame
-    footnote: str | None = None
+SHAMS = ("wrong-user", "shuffled-ids")
 
 
 @dataclass(frozen=True)
@@ -54,24 +39,33 @@ class Compared:
         macro: Accuracy averaged over users.
         pooled: Accuracy over judgements.
         worst: Lowest accuracy of any user.
+        worst_decile: Accuracy of the least served tenth of the users, noise taken out.
+        minority: Accuracy for minority users; null, with the reason, where there are none.
         log_loss: Over judgements.
         auc: Over judgements.
         zero_margins: Share of judgements whose margin is exactly 0 (counted as wrong).
-        gain: Paired difference of macro accuracy to the baseline; None for the baseline itself.
+        gain: Paired difference of macro accuracy to the baseline; None for the baseline itself,
+            and where no baseline was trained on as many rows.
         gain_p: Its p value, Holm-adjusted over the rows of the comparison.
         wrong_user: Paired difference to the baseline when scored as another user, if known.
+        shuffled_ids: The same when fitted on shuffled ids, if known.
+        made_worse: Share of users served worse than by the baseline, noise taken out.
     """
 
     entry: Entry
     macro: Interval
     pooled: Interval
     worst: Interval
+    worst_decile: Interval
+    minority: Interval
     log_loss: Interval
     auc: Interval
     zero_margins: float | None
     gain: PairedDifference | None = None
     gain_p: float | None = None
     wrong_user: PairedDifference | None = None
+    shuffled_ids: PairedDifference | None = None
+    made_worse: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +74,14 @@ class Comparison:
 
     Attributes:
         rows: One an entry, in the order given.
-        baseline: Name of the entry that gains are over; None when there is one entry only.
+        baseline: Name of the entry that gains are over, or its method where each training size
+            and model has one of its own; None when there is one entry only.
         majority: Accuracy of the majority's vote on the same rows: name of the form to interval.
         n_shared: Judgements that every entry scored, ties included.
         n_left_out: Judgements that only some entries scored.
         n_ties: Ties among the shared ones.
+        novelty: Kind of novelty to number of shared judgements with a side; empty where no table
+            says what was new, or where they differ.
         verdict: One sentence.
     """
 
@@ -95,6 +92,7 @@ class Comparison:
     n_left_out: int
     n_ties: int
     verdict: str
+    novelty: dict[str, int] = field(default_factory=dict)
 
 
 def compare(
@@ -109,7 +107,8 @@ def compare(
     Args:
         entries: At least one.
         baseline: Name or method of the entry that gains are over; by default ``bradley-terry``
-            where it is there, else the first.
+            where it is there, else the first. Where several answer to it, as in a sweep, each run
+            is compared with the one of its own training size, model and tuning.
         splits: As `select_rows`.
         user_split: As `select_rows`.
 
@@ -121,16 +120,25 @@ def compare(
     rows = [evaluation_rows(_restrict(part, shared)) for part in parts]
     if rows[0].margin.size == 0:
         raise DataError("there is no judgement with a side to compare on", hint="plt report RUN")
-    reference = _baseline_index(entries, baseline)
+    references = _references(entries, baseline)
     compared = []
-    for i, (entry, row) in enumerate(zip(entries, rows, strict=True)):
-        if i == reference:
-            compared.append(_measure(entry, row, None, None))
-            continue
-        sham = _wrong_user_gain(entry, shared, parts[reference], splits, user_split)
-        compared.append(_measure(entry, row, _difference(row, rows[reference]), sham))
+    for entry, row, reference in zip(entries, rows, references, strict=True):
+        found = _measure(entry, row)
+        if reference is not None:
+            shams = [
+                _sham_gain(entry, sham, shared, parts[reference], splits, user_split)
+                for sham in SHAMS
+            ]
+            found = replace(
+                found,
+                gain=_difference(row, rows[reference]),
+                made_worse=made_worse(row, rows[reference]),
+                wrong_user=shams[0],
+                shuffled_ids=shams[1],
+            )
+        compared.append(found)
     compared = _adjusted(compared)
-    name = entries[reference].name if len(entries) > 1 else None
+    name = _baseline_name(entries, references)
     return Comparison(
         rows=tuple(compared),
         baseline=name,
@@ -139,7 +147,20 @@ def compare(
         n_left_out=left_out,
         n_ties=rows[0].n_ties,
         verdict=_verdict(compared, name),
+        novelty=_novelty(rows),
     )
+
+
+def _novelty(rows: Sequence[EvaluationRows]) -> dict[str, int]:
+    """How many judgements are of each kind of novelty, where all entries agree on that."""
+    first = rows[0].novelty
+    if first is None:
+        return {}
+    for row in rows[1:]:
+        if row.novelty is None or not np.array_equal(row.novelty, first):
+            return {}
+    counts = {kind: int((first == code).sum()) for code, kind in enumerate(KINDS)}
+    return {kind: count for kind, count in counts.items() if count}
 
 
 def _shared(entries: Sequence[Entry], parts: Sequence[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
@@ -173,29 +194,58 @@ def _restrict(part: pl.DataFrame, shared: pl.DataFrame) -> pl.DataFrame:
     return shared.join(part, on=JUDGEMENT, how="left", maintain_order="left", nulls_equal=True)
 
 
-def _baseline_index(entries: Sequence[Entry], wanted: str | None) -> int:
-    for i, entry in enumerate(entries):
-        if (wanted or BASELINE) in (entry.name, entry.method, entry.run_id):
-            return i
-    if wanted is not None:
+def _references(entries: Sequence[Entry], wanted: str | None) -> list[int | None]:
+    """For each entry the one that its gain is over; None for a baseline itself."""
+    found = [
+        i
+        for i, entry in enumerate(entries)
+        if (wanted or BASELINE) in (entry.name, entry.method, entry.run_id)
+    ]
+    if not found and wanted is not None:
         known = ", ".join(entry.name for entry in entries)
         raise DataError(f"there is no run '{wanted}' to be the baseline", problems=[known])
-    return 0
+    # Without one the first entry is the baseline, and in a sweep the other runs of its method.
+    found = found or [i for i, e in enumerate(entries) if e.method == entries[0].method]
+    nearest = [_nearest(entries, i, found) for i in range(len(entries))]
+    if len(found) > 1 and any(reference is not None for reference in nearest):
+        return nearest
+    return [None if i == found[0] else found[0] for i in range(len(entries))]
 
 
-def _wrong_user_gain(
+def _nearest(entries: Sequence[Entry], i: int, baselines: list[int]) -> int | None:
+    """The first baseline of the same training size, if possible of the same model and tuning."""
+    mine = entries[i].condition
+    same_size = [b for b in baselines if entries[b].condition.size == mine.size]
+
+    def unlike(b: int) -> tuple[bool, bool]:
+        other = entries[b].condition
+        return other.model != mine.model, other.tune != mine.tune
+
+    best = min(same_size, key=unlike, default=None)
+    return None if best == i else best
+
+
+def _baseline_name(entries: Sequence[Entry], references: Sequence[int | None]) -> str | None:
+    used = {entries[reference].name for reference in references if reference is not None}
+    if len(used) > 1:
+        return next(entries[r].method for r in references if r is not None)
+    return next(iter(used), None)
+
+
+def _sham_gain(
     entry: Entry,
+    control: str,
     shared: pl.DataFrame,
     baseline: pl.DataFrame,
     splits: Sequence[str],
     user_split: str | None,
 ) -> PairedDifference | None:
-    """The paired difference to the baseline of the scores as another user, where there are any.
+    """The paired difference to the baseline of the scores under a sham, where there are any.
 
-    Only on the judgements that have a score as another user: a person without training rows has
-    none, and must not take the sham from everybody else.
+    Only on the judgements that have a score under it: a person without training rows cannot be
+    scored as somebody else, and must not take the sham from everybody else.
     """
-    sham = entry.scores.filter(pl.col("control").cast(pl.String) == "wrong-user")
+    sham = entry.scores.filter(pl.col("control").cast(pl.String) == control)
     sham = select_rows(sham.with_columns(control=None), splits, user_split)
     both = shared.join(sham.select(JUDGEMENT), on=JUDGEMENT, how="semi", nulls_equal=True)
     if both.height == 0:
@@ -218,23 +268,18 @@ def _difference(rows: EvaluationRows, baseline: EvaluationRows) -> PairedDiffere
     )
 
 
-def _measure(
-    entry: Entry,
-    rows: EvaluationRows,
-    gain: PairedDifference | None,
-    wrong_user: PairedDifference | None,
-) -> Compared:
+def _measure(entry: Entry, rows: EvaluationRows) -> Compared:
     average: Average = "user" if rows.users is not None else "pair"
     return Compared(
         entry=entry,
         macro=compute(METRICS["accuracy"], rows, average),
         pooled=compute(METRICS["accuracy"], rows, "pair"),
         worst=compute(METRICS["worst_user_accuracy"], rows, "user"),
+        worst_decile=compute(METRICS["worst_decile_accuracy"], rows, "user"),
+        minority=compute(METRICS["minority_accuracy"], rows, average),
         log_loss=compute(METRICS["log_loss"], rows, "pair"),
         auc=compute(METRICS["auc"], rows, "pair"),
         zero_margins=float(np.mean(rows.margin == 0)) if rows.margin.size else None,
-        gain=gain,
-        wrong_user=wrong_user,
     )
 
 

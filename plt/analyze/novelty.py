@@ -17,19 +17,22 @@ KINDS = (KNOWN_PAIR, NEW_PAIR, NEW_RESPONSE, NEW_PROMPT)
 responses do, in other pairs; the prompt does, but not both responses; not even the prompt."""
 
 
-def with_novelty(scores: pl.DataFrame, prefs: Preferences) -> pl.DataFrame:
+def with_novelty(
+    scores: pl.DataFrame, prefs: Preferences, learnt: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Adds the column `novelty`, one of `KINDS`, to a scores table.
 
     Args:
         scores: Any table with `pair_id`.
-        prefs: The table that was learnt from and scored; its labelled train rows of seen users are
-            what counts as training, as in `training rows` of a fit. Validation rows only choose
-            settings, so a response of them alone is new.
+        prefs: The table that was scored.
+        learnt: The votes that were learnt from, those of `prefs` by default. Their labelled train
+            rows of seen users count; validation rows only choose settings, so a response of them
+            alone is new.
 
     Returns:
         The scores; `novelty` is null for pairs that are not in `prefs`.
     """
-    trained = prefs.votes.filter(
+    trained = (prefs.votes if learnt is None else learnt).filter(
         pl.col("split") == "train",
         pl.col("user_split").fill_null("seen") == "seen",
         pl.col("label").is_not_null(),

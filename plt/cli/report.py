@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,9 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.compare import Entry
+    from plt.analyze.compare import Comparison
+    from plt.analyze.entries import Condition, Entry
+    from plt.data.run import Identity
     from plt.data.table import Source
 
 FORMATS = ("auto", "rich", "markdown", "json")
@@ -37,6 +38,12 @@ def command(
     by_user: Annotated[
         bool, typer.Option("--by-user", help="Add each person's accuracy with its interval.")
     ] = False,
+    by_novelty: Annotated[
+        bool, typer.Option("--by-novelty", help="Add accuracies by what was new to the models.")
+    ] = False,
+    pivot: Annotated[
+        str, typer.Option("--pivot", help="Columns of a sweep: auto, train-size, model or none.")
+    ] = "auto",
     form: Annotated[str, typer.Option("--format", help="auto, rich, markdown or json.")] = "auto",
     out: Out = None,
     as_json: Json = False,
@@ -46,14 +53,23 @@ def command(
     """Compare runs on the judgements that all of them scored: which differences are real?
 
     Accuracies are averaged over users and over judgements; gains are paired differences with
-    intervals over users and groups, corrected for the number of runs.
+    intervals over users and groups, corrected for the number of runs. Runs of several training
+    sizes or models are shown as a table of methods by sizes or models too.
 
     Example: plt report runs/*
 
     Example: plt train pandalm.parquet --method random,bradley-terry | plt report - --json
     """
     from plt.analyze.compare import compare
-    from plt.cli.comparison import comparison_blocks, comparison_json
+    from plt.analyze.sweep import PIVOTS, sweep_tables
+    from plt.cli.comparison import (
+        comparison_blocks,
+        comparison_json,
+        novelty_blocks,
+        novelty_json,
+        sweep_blocks,
+        sweep_json,
+    )
     from plt.cli.inputs import run_sources
     from plt.cli.render import to_json, to_markdown, to_terminal
     from plt.data.schema import SPLITS
@@ -62,13 +78,20 @@ def command(
     _check(form, FORMATS, "--format")
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
+    _check(pivot, PIVOTS, "--pivot")
     entries = load_entries(run_sources(runs))
     kind = None if users == "all" else users
     found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
-    blocks = comparison_blocks(found)
+    tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
+    data = comparison_json(found) | {"sweep": sweep_json(tables)}
+    blocks = comparison_blocks(found) + sweep_blocks(tables)
+    if by_novelty:
+        apart = _by_novelty(entries, found, baseline, split, kind)
+        blocks += novelty_blocks(found, apart)
+        data |= {"by_novelty": novelty_json(apart)}
     if by_user:
         blocks += _user_blocks(entries, split, kind)
-    result = Result(data=comparison_json(found), blocks=blocks)
+    result = Result(data=data, blocks=blocks)
     if form == "auto" and out is None:
         return result
     if form == "json" or as_json:
@@ -94,7 +117,7 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
         ArtifactError: A run did not finish.
         DataError: A file is no scores table.
     """
-    from plt.analyze.compare import Entry
+    from plt.analyze.entries import Condition, Entry, named
     from plt.data.run import SCORES, load_run
     from plt.data.schema import SCORES as SCHEMA
     from plt.data.table import read_table, source_name
@@ -103,47 +126,36 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
     found: list[Entry] = []
     for source in sources:
+        condition = Condition()
         if isinstance(source, Path) and source.is_dir():
-            load_run(source)
+            run = load_run(source)
+            condition = _condition(run.identity, run.record)
             source = source / SCORES
         table, meta = read_table(source, SCHEMA)
         footnote = _footnote(meta.split, table, source_name(source))
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
-            entry = Entry("", str(first["method"]), str(first["run_id"]), part, footnote)
+            about = (str(first["method"]), str(first["run_id"]))
+            entry = Entry("", *about, part, footnote, condition)
             if any(entry.run_id == e.run_id and part.equals(e.scores) for e in found):
                 say("the same scores are given twice; they are shown once")
             else:
                 found.append(entry)
-    return _named(found)
+    return named(found)
 
 
-def _named(entries: list[Entry]) -> list[Entry]:
-    """Entries called by their method, and by more where methods repeat."""
-    methods = Counter(entry.method for entry in entries)
-    runs = Counter((entry.method, entry.run_id) for entry in entries)
-    used: Counter[str] = Counter()
-    named = []
-    for entry in entries:
-        name = entry.method
-        if methods[entry.method] > 1:
-            name = f"{entry.method} {entry.run_id[:6]}"
-        if runs[entry.method, entry.run_id] > 1:
-            name += _scored_as(entry.scores)
-        used[name] += 1
-        if used[name] > 1:
-            name = f"{name} #{used[name]}"
-        named.append(replace(entry, name=name))
-    return named
+def _condition(identity: Identity, record: Mapping[str, Any]) -> Condition:
+    """What a run was made under, as its manifest has it."""
+    from plt.analyze.entries import Condition
 
-
-def _scored_as(scores: pl.DataFrame) -> str:
-    """`` as X`` where every judgement, also those of others, was scored as one person."""
-    own = scores.filter(scores["control"].is_null())
-    whose = own["scored_as"].unique().to_list()
-    if len(whose) != 1 or own["user_id"].n_unique() == 1:
-        return ""
-    return f" as {'population' if whose[0] is None else whose[0]}"
+    settings = identity.config.get("set", {})
+    return Condition(
+        model=settings.get("model"),
+        tune=settings.get("tune"),
+        train_size=identity.config.get("train_size"),
+        train_size_of=identity.config.get("train_size_of"),
+        rows_a_user=record.get("training", {}).get("rows_a_user"),
+    )
 
 
 def _footnote(split: Mapping[str, Any] | None, scores: pl.DataFrame, name: str) -> str | None:
@@ -152,6 +164,22 @@ def _footnote(split: Mapping[str, Any] | None, scores: pl.DataFrame, name: str) 
     if not split or not split.get("leaks"):
         return None
     return f"the split is the protocol {split.get('protocol')}, which leaks: {split.get('why')}"
+
+
+def _by_novelty(
+    entries: list[Entry], found: Comparison, baseline: str | None, split: str, kind: str | None
+) -> dict[str, Comparison]:
+    """The comparison on the judgements of each kind of novelty alone."""
+    import polars as pl
+
+    from plt.analyze.compare import compare
+
+    apart = {}
+    for novelty in found.novelty:
+        is_kind = pl.col("novelty").cast(pl.String) == novelty
+        parts = [replace(entry, scores=entry.scores.filter(is_kind)) for entry in entries]
+        apart[novelty] = compare(parts, baseline=baseline, splits=(split,), user_split=kind)
+    return apart
 
 
 def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -25,8 +27,9 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from plt.cli.cells import Cell
+    from plt.cli.training import Outcome, Session
     from plt.data.preferences import Preferences
-    from plt.train.method import Compute
 
 DEFAULT_DATA = "synthetic:attributes"
 
@@ -37,11 +40,11 @@ def command(
         typer.Argument(metavar="[DATA]", help=f"Table, name or -. [{DEFAULT_DATA}]"),
     ] = None,
     method: Annotated[
-        str, typer.Option("--method", help="One method or several: plt ls methods.")
+        str, typer.Option("--method", help="Methods, with commas, or all: plt ls methods.")
     ] = "bradley-terry",
     model: Annotated[
         Optional[str],  # noqa: UP045 - Typer reads Optional at run time
-        typer.Option("--model", help="Backbone: builtin:*, a path or a hub id. [builtin:minilm]"),
+        typer.Option("--model", help="Backbones: builtin:*, paths, hub ids. [builtin:minilm]"),
     ] = None,
     tune: Annotated[
         Optional[str],  # noqa: UP045 - Typer reads Optional at run time
@@ -57,6 +60,20 @@ def command(
     ] = None,
     max_length: MaxLength = None,
     settings: Settings = None,
+    train_size: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--train-size", help="Training rows: numbers, with commas, and all. [all]"),
+    ] = None,
+    train_size_of: Annotated[
+        str, typer.Option("--train-size-of", help="total, or user: rows of each user.")
+    ] = "total",
+    sham: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--sham", help="train (also refit on shuffled ids), score, none."),
+    ] = None,
+    baseline: Annotated[
+        bool, typer.Option("--baseline/--no-baseline", help="Fit bradley-terry for the gain.")
+    ] = True,
     out: Annotated[
         Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
         typer.Option("-o", "--out", help="Folder of the run. [RUNS/METHOD-RUN_ID]"),
@@ -77,50 +94,52 @@ def command(
     quiet: Quiet = False,
     config: Config = None,
 ) -> Result:
-    """Fit a reward model on the training rows, score val and test rows, and measure.
+    """Fit reward models on the training rows, score val and test rows, and measure.
 
-    Prints the path of the run, one line a method. An unsplit table is split first, by the default
-    of dataset-split. The same line typed again finds the finished run, and resumes a killed one.
+    Prints the path of each run, one a line: of every method, model and training size. An unsplit
+    table is split first, by the default of dataset-split. The same line typed again finds the
+    finished runs, and resumes a killed one. Where a run of several fails, the others go on.
+
+    A personal method is also scored as the wrong user, and with --sham train (the default for
+    heads) fitted again on shuffled ids; its gain over bradley-terry is said with both beside it.
 
     Example: plt train split.parquet --method bradley-terry
 
-    Example: plt train split.parquet --method random,length,individual,eb-shrinkage | plt report -
-    """
-    from plt.train.method import Compute
-    from plt.train.registry import method_name
+    Example: plt train split.parquet --method all | plt report -
 
-    names = [method_name(name) for name in method.split(",") if name.strip()]
-    if not names:
-        raise UsageError("--method names no method", hint="plt ls methods")
-    if out is not None and len(names) > 1:
-        raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
+    Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
+    """
+    from plt.cli.cells import Asked, method_names, plan
+
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
-    prefs = _split_table(data or DEFAULT_DATA, seed)
     shared = {
-        "model": model,
         "tune": tune,
         "epochs": epochs,
         "learning_rate": learning_rate,
         "max_length": max_length,
     }
+    asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
+    method_names(method)  # a name that is wrong is said before any table is read
+    prefs = _split_table(data or DEFAULT_DATA, seed)
     people = _users_table(users)
+    cells = plan(asked, prefs, people is not None and "profile" in people.columns)
+    if out is not None and len(cells.cells) > 1:
+        raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
+    for name, reason in cells.skipped.items():
+        say(f"{name} is left out: {reason}")
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
     with progress_bar() as progress:
+        from plt.cli.training import Session
         from plt.data.cache import cache_dir
+        from plt.train.method import Compute
 
         compute = Compute(device, dtype, batch_size, cache_dir(), progress)
-        entries = [
-            _train_one(
-                prefs, name, _settings(name, shared, settings or [], alone=len(names) == 1),
-                compute, people, where=(out, runs, arguments), seed=seed,
-                force=force,
-            )
-            for name in names
-        ]  # fmt: skip
-    paths = [entry["run"] for entry in entries]
-    hint = f"plt report {' '.join(paths)}"
-    return Result(data={"runs": entries}, lines=tuple(paths), hint=hint)
+        session = Session(
+            prefs, people, compute, seed, runs, out, arguments, force, _inputs(prefs, people)
+        )
+        outcome = _run_all(cells.cells, session, fit_baseline=baseline)
+    return _result(outcome, cells.skipped)
 
 
 def _split_table(data: str, seed: int) -> Preferences:
@@ -145,128 +164,40 @@ def _users_table(path: Path | None) -> pl.DataFrame | None:
     return read_table(path, USERS)[0]
 
 
-def _settings(
-    name: str, shared: dict[str, Any], items: list[str], *, alone: bool
-) -> dict[str, object]:
-    """The settings of one method: shared flags where it has such a knob, and ``--set``.
-
-    Raises:
-        UsageError: A flag was given to the only method, which has no such knob.
-    """
-    from plt.data.settings import parse_settings
-    from plt.train.registry import config_keys
-
-    known = config_keys(name)
-    values: dict[str, object] = {}
-    for key, value in shared.items():
-        if value is None:
-            continue
-        if key in known:
-            values[key] = value
-        elif alone:
-            flag = "--" + key.replace("_", "-")
-            raise UsageError(f"{name} has no {flag}", hint=f"plt train --method {name}")
-    own = parse_settings(items)
-    return values | {key: value for key, value in own.items() if alone or key in known}
-
-
-def _train_one(
-    prefs: Preferences,
-    name: str,
-    settings: dict[str, object],
-    compute: Compute,
-    people: pl.DataFrame | None,
-    *,
-    where: tuple[Path | None, Path, dict[str, str]],
-    seed: int,
-    force: bool,
-) -> dict[str, Any]:
-    """Makes one run, or finds it, and says what came out."""
+def _inputs(prefs: Preferences, people: pl.DataFrame | None) -> dict[str, str]:
     from plt.data.content import input_hashes, users_hash
-    from plt.data.run import Identity, open_run, recording
-    from plt.train.fitted_run import model_fingerprint
-    from plt.train.registry import config_dict, make_method
 
-    out, runs, arguments = where
-    made = make_method(name, settings)
-    resolved: dict[str, Any] = {"set": config_dict(made)}
-    inputs = input_hashes(prefs)
-    if people is not None:
-        inputs["users"] = users_hash(people)
-    if (fingerprint := model_fingerprint(resolved["set"])) is not None:
-        inputs["model"] = fingerprint
-        resolved["dtype"] = compute.dtype
-    identity = Identity("train", name, resolved, seed, inputs)
-    run = open_run(identity, out or runs / f"{name}-{identity.run_id}", force=force)
-    if run.finished:
-        say(f"{name}: this run is done already; --force does it again")
-    else:
-        if run.resumed:
-            say(f"{name}: resuming {run.path}")
-        with recording(run, arguments):
-            _fit(run, made, prefs, compute, people)
-    return _summary(run)
+    found = input_hashes(prefs)
+    return found if people is None else found | {"users": users_hash(people)}
 
 
-def _fit(run: Any, made: Any, prefs: Preferences, compute: Compute, people: Any) -> None:
-    from plt.analyze.evaluation import measure
-    from plt.data.run import METRICS, MODEL, SCORES
-    from plt.data.schema import METRICS as METRICS_TABLE
-    from plt.data.schema import SCORES as SCORES_TABLE
-    from plt.data.table import Meta, write_table
-    from plt.train.fit import fit_and_score
-    from plt.train.method import TrainContext
-    from plt.train.scoring import Label
+def _run_all(cells: Sequence[Cell], session: Session, *, fit_baseline: bool) -> Outcome:
+    """Every cell in order; gains after the methods of each model and training size."""
+    from plt.cli.gains import add_gains
+    from plt.cli.training import Outcome, run_cell
 
-    ctx = TrainContext(run.identity.seed, run.path, compute, people)
-    label = Label(run.run_id, run.identity.method, run.identity.seed)
-    fitted = fit_and_score(prefs, made, ctx, label)
-    meta = Meta(
-        dataset=prefs.meta.dataset,
-        license=prefs.meta.license,
-        split=prefs.meta.split,
-        dropped=dict(fitted.scores.dropped),
+    outcome = Outcome()
+    for _, group in itertools.groupby(cells, key=lambda cell: cell.group):
+        before = len(outcome.done)
+        for cell in group:
+            run_cell(cell, session, outcome, alone=len(cells) == 1)
+        add_gains(outcome.done[before:], session, fit_baseline=fit_baseline)
+    return outcome
+
+
+def _result(outcome: Outcome, skipped: Mapping[str, str]) -> Result:
+    entries = [entry for _, entry in outcome.done]
+    if outcome.failed:
+        labels = ", ".join(label for label, _ in outcome.failed)
+        say(f"{len(outcome.failed)} of {len(entries) + len(outcome.failed)} runs failed: {labels}")
+    paths = [entry["run"] for entry in entries]
+    return Result(
+        data={
+            "runs": entries,
+            "skipped": [{"method": name, "reason": why} for name, why in skipped.items()],
+            "failed": [{"run": label, "reason": why} for label, why in outcome.failed],
+        },
+        lines=tuple(paths),
+        exit_code=outcome.exit_code,
+        hint=f"plt report {' '.join(paths)}" if paths else None,
     )
-    fitted.method.save(run.path / MODEL)
-    write_table(fitted.scores.frame, SCORES_TABLE, run.path / SCORES, meta)
-    write_table(
-        measure(fitted.scores.frame, command="train"), METRICS_TABLE, run.path / METRICS, meta
-    )
-    run.record |= {"dropped": dict(fitted.scores.dropped), "notes": list(fitted.notes)}
-    for note in fitted.notes:
-        run.log(note=note)
-        say(f"{run.identity.method}: {note}")
-
-
-def _summary(run: Any) -> dict[str, Any]:
-    """The run's path and its test accuracy, said on stderr too."""
-    import polars as pl
-
-    from plt.cli.figures import number
-    from plt.data.run import METRICS
-    from plt.data.schema import METRICS as METRICS_TABLE
-    from plt.data.table import read_table
-
-    metrics, _ = read_table(run.path / METRICS, METRICS_TABLE)
-    rows = metrics.filter(
-        pl.col("metric") == "accuracy", pl.col("split") == "test", pl.col("control").is_null()
-    )
-    found = {row["average"]: row for row in rows.iter_rows(named=True)}
-    best = (
-        found.get("user") if found.get("user", {}).get("value") is not None else found.get("pair")
-    )
-    figure = None
-    if best is not None:
-        figure = {k: best[k] for k in ("value", "ci_low", "ci_high", "interval", "average")}
-        ends = f"[{number(best['ci_low'])}, {number(best['ci_high'])}]"
-        unit = "over users" if best["average"] == "user" else "over judgements"
-        say(
-            f"{run.identity.method}: test accuracy {number(best['value'])} {ends} {unit},"
-            f" {best['n_pairs']} judgements"
-        )
-    return {
-        "run": str(run.path),
-        "run_id": run.run_id,
-        "method": run.identity.method,
-        "accuracy": figure,
-    }

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from plt.analyze.clusters import FloatArray, cell_counts, cell_sums, read_clusters
+from plt.analyze.clusters import FloatArray
 from plt.analyze.distributions import normal_quantile
 from plt.analyze.evaluation import EvaluationRows
+from plt.analyze.metrics.made_worse import user_noise
 from plt.analyze.proportions import UserIntervals, user_intervals
 from plt.analyze.uncertainty import Average, Interval, influence_interval
 
@@ -14,7 +15,6 @@ TAIL = 0.1
 MIN_USERS = 10
 """Below, a tenth of the users is less than one person."""
 LEVEL = 0.95
-TINY = 1e-12
 KIND = "two-way cluster t, spread by chi square"
 
 
@@ -81,7 +81,7 @@ def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
     if rows.users is None or rows.user_names.len() < MIN_USERS:
         return _nothing(f"fewer than {MIN_USERS} users")
     found = user_intervals(rows.correct, rows.users, rows.groups)
-    noise = _noise(rows, found)
+    noise = user_noise(rows.correct, np.searchsorted(found.users, rows.users), rows.groups)
     if noise is None:
         return _nothing("nobody has judgements in two groups, so noise and users are one")
     spread = _spread(found.value, noise)
@@ -119,29 +119,7 @@ def _spread(accuracy: FloatArray, noise: FloatArray) -> _Spread:
     tail = (1 - LEVEL) / 2
     ends = [observed * df / _chi_square_quantile(df, p) for p in (1 - tail, tail)]
     low, between, high = (max(v - float(noise.mean()), 0.0) for v in (ends[0], observed, ends[1]))
-    return _Spread(accuracy, np.maximum(noise, TINY), between, (low, high))
-
-
-def _noise(rows: EvaluationRows, found: UserIntervals) -> FloatArray | None:
-    """Variance of each user's share around what they would get if asked without end, [U].
-
-    Inversely to the judgements of the user, with the mean of what the groups of each user say: the
-    rows of one group are one draw. None where nobody has two groups.
-    """
-    assert rows.users is not None
-    place = np.searchsorted(found.users, rows.users)
-    clusters = read_clusters(rows.margin.size, place, rows.groups)
-    assert clusters.users is not None
-    sums = cell_sums(rows.correct - found.value[place], clusters.users, clusters.groups)
-    cell_user, _ = cell_counts(clusters.users, clusters.groups)
-    n_cells = np.bincount(cell_user, minlength=found.users.size)
-    several = n_cells > 1
-    if not several.any():
-        return None
-    squares = np.bincount(cell_user, sums**2, minlength=found.users.size)[several]
-    cells, n = n_cells[several], found.n_rows[several]
-    variance = cells / (cells - 1) * squares / n**2
-    return np.asarray(variance.sum() / (1 / n).sum() / found.n_rows)
+    return _Spread(accuracy, noise, between, (low, high))
 
 
 def _chi_square_quantile(df: float, p: float) -> float:

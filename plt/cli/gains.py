@@ -1,0 +1,111 @@
+"""The gain of every personal run over vanilla, said behind the run, with its shams beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plt.cli.streams import say
+from plt.errors import PltError
+
+if TYPE_CHECKING:
+    from plt.analyze.compare import Compared
+    from plt.cli.cells import Cell
+    from plt.cli.training import Session
+
+VANILLA = "bradley-terry"
+SHARED = (
+    "model", "tune", "max_length", "epochs", "learning_rate", "pairs_per_step", "lora_rank",
+    "lora_alpha", "lora_targets",
+)  # fmt: skip
+"""Settings that vanilla shares with the run it is compared with; its penalty is its own."""
+
+Done = tuple["Cell", dict[str, Any]]
+
+
+def add_gains(done: Sequence[Done], session: Session, *, fit_baseline: bool) -> None:
+    """Says the gain over vanilla of each personal run, and puts it into its entry.
+
+    Vanilla is the ``bradley-terry`` run of the same table, seed, training rows, model and tuning:
+    one of this command, else a finished one among the runs, else, for heads, one that is fitted
+    now.
+
+    Args:
+        done: The finished runs of one model and training size.
+        session: What they share.
+        fit_baseline: Whether to fit vanilla where it is not at hand.
+    """
+    for cell, entry in done:
+        if cell.sham is None:
+            continue
+        try:
+            baseline = _baseline(cell, done, session, fit_baseline)
+            if baseline is not None:
+                entry["gain"] = _gain(cell, Path(entry["run"]), baseline)
+        except PltError as error:
+            say(f"{cell.label}: no gain over vanilla: {error.message}")
+
+
+def _baseline(
+    cell: Cell, done: Sequence[Done], session: Session, fit_baseline: bool
+) -> Path | None:
+    """The run of vanilla that a run is compared with."""
+    from plt.cli.training import make_run
+    from plt.data.run import load_manifest
+
+    for other, entry in done:
+        if other.name == VANILLA and _alike(other.config, cell.config):
+            return Path(entry["run"])
+    vanilla = _vanilla(cell)
+    folder = session.folder(session.identity(vanilla))
+    if (folder / "manifest.json").exists() and load_manifest(folder).finished:
+        return folder
+    if not fit_baseline or cell.config.get("tune") != "head":
+        return None
+    say(
+        f"{cell.label}: fitting {VANILLA} too, to measure the gain over it (not with --no-baseline)"
+    )
+    made = make_run(vanilla, replace(session, out=None, force=False))
+    return Path(made["run"])
+
+
+def _alike(vanilla: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether model and tuning are the same, as far as the other has them."""
+    return all(other[key] == vanilla[key] for key in ("model", "tune") if key in other)
+
+
+def _vanilla(cell: Cell) -> Cell:
+    from plt.train.registry import config_dict, config_keys, make_method
+
+    known = config_keys(VANILLA)
+    settings = {key: cell.config[key] for key in SHARED if key in cell.config and key in known}
+    method = make_method(VANILLA, settings)
+    label = cell.label.replace(cell.name, VANILLA, 1)
+    return replace(
+        cell, name=VANILLA, method=method, config=config_dict(method), sham=None, label=label
+    )
+
+
+def _gain(cell: Cell, run: Path, baseline: Path) -> dict[str, Any]:
+    """The paired differences of a run to its baseline, said too."""
+    from plt.analyze.compare import compare
+    from plt.cli.figures import difference_json, interval_json, points
+    from plt.cli.report import load_entries
+
+    entries = load_entries([baseline, run])
+    row: Compared = compare(entries, baseline=entries[0].name).rows[1]
+    text = f"gain over vanilla {points(row.gain)} points"
+    if row.wrong_user is not None:
+        text += f"; with the wrong user {points(row.wrong_user)}"
+    if row.shuffled_ids is not None:
+        text += f"; with shuffled ids {points(row.shuffled_ids)}"
+    say(f"{cell.label}: {text}")
+    return {
+        "baseline": str(baseline),
+        "own": difference_json(row.gain, row.gain_p),
+        "wrong_user": difference_json(row.wrong_user, None),
+        "shuffled_ids": difference_json(row.shuffled_ids, None),
+        "made_worse": None if row.made_worse is None else interval_json(row.made_worse),
+    }
