@@ -36,7 +36,7 @@ class Problems:
     """U regressions over N feature differences; group u owns the rows starts[u] to starts[u + 1].
 
     Attributes:
-        features: One row a distinct text, shape (T, d), float32 as the cache holds them.
+        features: One row a distinct text, shape (T, d); float32 as the cache holds them.
         a: Text of response a, shape (N,).
         b: Text of response b, shape (N,).
         label: Probability that a is preferred, shape (N,).
@@ -44,7 +44,7 @@ class Problems:
         starts: First row of each group and the end of the last, shape (U + 1,).
     """
 
-    features: NDArray[np.float32]
+    features: NDArray[np.float32] | FloatArray
     a: IntArray
     b: IntArray
     label: FloatArray

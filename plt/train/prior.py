@@ -68,7 +68,7 @@ def fit_prior(problems: Problems, start: Prior, iterations: int) -> Prior:
             z = form.weights(fit.coordinates)
             total += z.sum(axis=0)
             second += z.T @ z
-            learnt += _variance_removed(form, fit, ones)
+            learnt += variance_removed(form, fit, ones)
         mean = total / n_groups
         covariance = np.eye(k) + (second - learnt) / n_groups - np.outer(mean, mean)
         prior = Prior(
@@ -85,7 +85,7 @@ def _whitened(batch: Batch, prior: Prior) -> tuple[Batch, FloatArray]:
     return Batch(z, batch.label, batch.weight), (flat @ prior.mean).reshape(n_groups, width)
 
 
-def _variance_removed(form: Form, fit: Posterior, ones: FloatArray) -> FloatArray:
+def variance_removed(form: Form, fit: Posterior, ones: FloatArray) -> FloatArray:
     """Sum over groups of I minus the posterior covariance, shape (k, k)."""
     if isinstance(form, Primal):
         inverse = np.linalg.inv(form.hessian(fit.curvature, ones))

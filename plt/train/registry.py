@@ -79,6 +79,14 @@ METHODS: dict[str, MethodCard] = {
         scores="margin",
         aliases=("distributional",),
     ),
+    "p-rm": MethodCard(
+        target="plt.train.methods.p_rm:PRm",
+        config="plt.train.methods.p_rm:Config",
+        summary="a reward a user around a generic one, or mixed from clusters, learnt jointly",
+        paper="Li et al. 2024",
+        personal=True,
+        aliases=("personalized-rm",),
+    ),
     "pref": MethodCard(
         target="plt.train.methods.pref:Pref",
         config="plt.train.methods.pref:Config",

@@ -1,7 +1,7 @@
 """What every reward model on a backbone can be told: the flags that methods share."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from plt.errors import UsageError
 from plt.train.method import Tune
@@ -33,8 +33,10 @@ class RewardSettings:
         lora_rank: Rank of the adapters.
         lora_alpha: Their scale is alpha / rank.
         lora_targets: Names of layers, separated by commas.
+        zero_l2: Whether a method can be fitted without a penalty.
     """
 
+    zero_l2: ClassVar[bool] = False
     model: str = "builtin:minilm"
     tune: Tune = "head"
     max_length: int | None = None
@@ -47,7 +49,8 @@ class RewardSettings:
     lora_targets: str | None = None
 
     def __post_init__(self) -> None:
-        refuse_penalty(self.l2)
+        if not (self.zero_l2 and self.l2 == 0):
+            refuse_penalty(self.l2)
         useless = TUNED_ONLY if self.tune == "head" else HEAD_ONLY
         given = [name for name in useless if getattr(self, name) is not None]
         if given:

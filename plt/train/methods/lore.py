@@ -1,46 +1,80 @@
-"""LoRe: a basis of rewards, and every user a mixture of them."""
+"""LoRe: everybody's reward is a mixture of a few basis rewards, with weights on the simplex."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
+from plt.train.factor_table import FactorTable, factor_table, refuse_factorisation
+from plt.train.factors import (
+    LOGIT_PRECISION,
+    FactorFit,
+    FactorRows,
+    Factors,
+    Penalties,
+    descend,
+    fit_best,
+    random_factors,
+    user_averaged,
+)
+from plt.train.features import features
+from plt.train.heads import Problems
 from plt.train.judgements import named_users, read_judgements
-from plt.train.low_rank import HeadSettings, LowRank, feature_differences, root_mean_square
+from plt.train.linear import user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
-from plt.train.shared_basis import SharedBasis, choose_l2, scaled_rows
+from plt.train.prior import Prior
+from plt.train.settings import RewardSettings
 
 NAME = "lore"
+SEED_STAGE = 13
+TEMPERATURE = 100.0
+"""What the reference code divides margins by."""
+FIT_STEPS, FIT_RATE = 1000, 0.5
+PLACE_STEPS, PLACE_RATE = 500, 0.1
+"""Adam in the reference code, for everybody and for a newcomer's weights."""
 
 
 @dataclass(frozen=True)
-class Config(HeadSettings):
-    """What is fitted, on what.
+class Config(RewardSettings):
+    """Backbone, basis and how it is fitted.
 
     Attributes:
-        basis: B, how many rewards are mixed (2 to 6 for TL;DR, 5 to 50 for PRISM in the reference
-            code of Bose et al. 2025); 1 is Bradley-Terry.
+        basis: Number of basis rewards, B; Bose et al. 2025 use 1 to 6 for tens of users and up to
+            50 for PRISM.
+        averaging: ``users`` counts every user the same however many answers they gave, as the
+            paper does; ``rows`` every answer.
+        compat: ``lore`` fits as the reference code does: no penalty, margins divided by 100, and
+            1,000 steps of Adam at rate 0.5 (a newcomer's weights: 500 at 0.1). Its regulariser for
+            PRISM is left out: the vector that it pulls the basis to is a column of the last MLP
+            layer and means nothing.
     """
 
     basis: int = 5
+    averaging: Literal["users", "rows"] = "users"
+    compat: Literal["none", "lore"] = "none"
 
     def __post_init__(self) -> None:
-        wrong = [] if self.basis >= 1 else [f"'basis' is {self.basis}, expected 1 or more"]
-        self.check(NAME, wrong)
+        problems = []
+        if self.compat == "lore" and self.l2 is not None:
+            problems.append(f"'l2' is {self.l2}, but compat 'lore' has no penalty")
+        refuse_factorisation(NAME, self.tune, "basis", self.basis, problems)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
 class Lore:
-    """P(u prefers a to b) = s(w_u' (V h(a) - V h(b))), w_u on the simplex.
+    """P(u prefers a to b) = s(r_u(a) - r_u(b)), r_u(x) = sum_b w_ub V_b h(x), w_u on the simplex.
 
-    Basis and weights are fitted together to all judgements with an L2 penalty on V and on the
-    logits of w (`plt.train.shared_basis`). Weights are shares, so nobody can turn a basis reward
-    round: two people of opposite taste need a basis that spans both signs. Newcomers get weights
-    only, starting at equal shares; the population has the mean of the users' weights.
+    Bose et al. 2025. Basis and weights are learnt together from random starts by L-BFGS, the
+    basis under a ridge penalty and the logits of the weights under a standard normal prior
+    (`plt.train.factors`); validation rows choose the ridge only. A newcomer gets weights, the
+    basis stays. The population (unknown users and None) has the mean weights of those who were
+    fitted. No user can reverse a basis reward: people with opposite tastes need two.
 
     Attributes:
         config: What is fitted, on what.
@@ -50,66 +84,101 @@ class Lore:
     """
 
     config: Config = field(default_factory=Config)
-    fitted: LowRank | None = None
+    fitted: FactorTable | None = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whom it knows, sorted."""
-        return self.fitted.table.users if self.fitted else ()
+        return self.fitted.users if self.fitted else ()
 
     def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
         """Rewards of shape (len(rows),)."""
-        table = self._fitted().table
-        return table.reward(self.config.vectors(texts, self.compute), rows, users)
+        if self.fitted is None:
+            raise ValueError("score after fit or load")
+        return self.fitted.reward(self._features(texts, self.compute), rows, users)
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Learns basis and weights from the training rows of named users."""
+        """Learns the basis from all users and the weights of every user with a training row."""
         judgements = read_judgements(prefs)
-        users, notes = named_users(judgements.select(~judgements.validation), judgements)
-        vectors = self.config.vectors(judgements.texts, ctx.compute)
-        differences = feature_differences(judgements, vectors)
-        scale = root_mean_square(differences[~judgements.validation])
-        rows, held = (
-            scaled_rows(judgements.select(part), differences[part], users, scale)
-            for part in (~judgements.validation, judgements.validation)
+        train = judgements.select(~judgements.validation)
+        users, notes = named_users(train, judgements)
+        vectors = self._features(judgements.texts, ctx.compute)
+        rng = np.random.default_rng([ctx.seed, SEED_STAGE])
+        problems = user_problems(train, vectors, users)
+        if self.config.averaging == "users":
+            problems = user_averaged(problems)
+        if self.config.compat == "lore":
+            fit, scale, how = _fit_as_published(problems, rng, self.config.basis)
+        else:
+            scale = problems.pooled_scale()
+            shape = (len(users), self.config.basis, vectors.shape[1])
+            held_out = user_problems(judgements.select(judgements.validation), vectors, users)
+            fit = fit_best(
+                FactorRows(problems, scale),
+                FactorRows(held_out, scale),
+                random_factors(rng, shape, simplex=True),
+                self.config.l2,
+            )
+            how = fit.describe(self.config.l2 is not None)
+        factors = fit.factors
+        prior = Prior(
+            factors.coordinates.mean(axis=0), np.eye(self.config.basis) / np.sqrt(LOGIT_PRECISION)
         )
-        start = random_start(self.config.basis, rows.x.shape[1], rows.n_rows, ctx.seed)
-        factors, l2, how = choose_l2(rows, held, start, self.config.l2)
-        fitted = LowRank.of(factors, users, factors.mixture.mean(axis=0), scale, l2)
-        note = f"basis of {self.config.basis}, penalty l2 = {l2:g}, {how}"
-        return replace(self, fitted=fitted, compute=ctx.compute, notes=(note, *notes))
+        table = factor_table(factors, users, scale, factors.weights.mean(axis=0), prior)
+        return replace(self, fitted=table, compute=ctx.compute, notes=(how, *notes))
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` weights of their own; the basis stays."""
+        """Gives every user in `prefs` the weights that their rows ask for; the basis stays."""
+        if self.fitted is None:
+            raise ValueError("adapt after fit or load")
         judgements = read_judgements(prefs)
-        fitted = self._fitted()
-        vectors = self.config.vectors(judgements.texts, ctx.compute)
-        equal = np.zeros(self.config.basis)
-        adapted = fitted.adapted_simplex(judgements, vectors, equal)
-        return replace(self, fitted=adapted, compute=ctx.compute)
+        vectors = self._features(judgements.texts, ctx.compute)
+        problems = user_problems(judgements, vectors, judgements.users)
+        if self.config.compat == "lore":
+            coordinates = _place_as_published(problems, self.fitted.basis)
+            rewards = self.fitted.joined(judgements.users, coordinates)
+        else:
+            rewards = self.fitted.with_newcomers(problems, judgements.users)
+        return replace(self, fitted=rewards, compute=ctx.compute)
 
     def save(self, path: Path) -> None:
         """Writes basis, weights, users and config."""
+        if self.fitted is None:
+            raise ValueError("save after fit or load")
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
-        save_artifact(path, NAME, self._fitted().arrays(), record)
+        save_artifact(path, NAME, self.fitted.arrays(), record)
 
     @classmethod
     def load(cls, path: Path, compute: Compute) -> Self:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
-        fitted = LowRank.from_arrays(arrays, record["users"])
-        return cls(Config(**record["config"]), fitted, compute, tuple(record["notes"]))
+        rewards = FactorTable.from_arrays(arrays, record["users"], simplex=True)
+        return cls(Config(**record["config"]), rewards, compute, tuple(record["notes"]))
 
-    def _fitted(self) -> LowRank:
-        if self.fitted is None:
-            raise ValueError("score after fit or load")
-        return self.fitted
+    def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
+        return features(texts, self.config.model, compute, max_length=self.config.max_length)
 
 
-def random_start(size: int, d: int, n_rows: int, seed: int) -> SharedBasis:
-    """A basis around 0 and logits that differ a little, so that no two users start alike."""
-    rng = np.random.default_rng(np.random.SeedSequence([seed, size, n_rows]))
-    basis = rng.normal(scale=0.3, size=(size, d)) / np.sqrt(d)
-    return SharedBasis(basis, rng.normal(scale=0.5, size=(n_rows, size)), simplex=True)
+def _fit_as_published(
+    problems: Problems, rng: np.random.Generator, rank: int
+) -> tuple[FactorFit, float, str]:
+    """Full-batch Adam on basis and logits without a penalty."""
+    shape = (len(problems.sizes), rank)
+    start = Factors(
+        rng.normal(size=(rank, problems.features.shape[1])), rng.normal(size=shape), simplex=True
+    )
+    rows = FactorRows(problems, TEMPERATURE)
+    fit = descend(rows, start, Penalties(0.0, 0.0), steps=FIT_STEPS, rate=FIT_RATE)
+    return fit, TEMPERATURE, f"compat 'lore': {FIT_STEPS} steps of Adam, no penalty"
+
+
+def _place_as_published(problems: Problems, basis: FloatArray) -> FloatArray:
+    """Adam on the logits alone, from equal weights."""
+    start = Factors(basis, np.zeros((len(problems.sizes), len(basis))), simplex=True)
+    rows = FactorRows(user_averaged(problems), 1.0)
+    fit = descend(
+        rows, start, Penalties(0.0, 0.0), steps=PLACE_STEPS, rate=PLACE_RATE, moves_basis=False
+    )
+    return fit.factors.coordinates

@@ -3,114 +3,151 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.linalg import svds
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
+from plt.train.factor_table import (
+    FactorTable,
+    factor_table,
+    learnt_prior,
+    on_basis,
+    refuse_factorisation,
+)
+from plt.train.factors import FactorFit, FactorRows, Factors, fit_best, random_factors
+from plt.train.features import features
+from plt.train.heads import Problems
 from plt.train.judgements import named_users, read_judgements
-from plt.train.low_rank import HeadSettings, LowRank, feature_differences, root_mean_square
+from plt.train.linear import user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
 from plt.train.prior import Prior
-from plt.train.shared_basis import Rows, SharedBasis, choose_l2, scaled_rows
+from plt.train.settings import RewardSettings
+from plt.train.vote_factors import VoteMatrix, regressed, vote_factors, with_vote_factors
 
 NAME = "pref"
-INIT_RIDGE = 1.0
-"""Of the regression of the SVD's pair factors on features of mean square 1: one pseudo-pair."""
+SEED_STAGE = 12
+COMPAT_IMPUTATIONS = 10
+COMPAT_STEPS, COMPAT_RATE = 1000, 0.01
+"""Gradient steps on a new user's weights in the reference code's final evaluation."""
 
 
 @dataclass(frozen=True)
-class Config(HeadSettings):
-    """What is fitted, on what.
+class Config(RewardSettings):
+    """Backbone, factors and how they are fitted.
 
     Attributes:
-        factors: J, how many reward factors (8 for Attributes in Shenfeld et al. 2025, table 3).
+        factors: J, how many reward factors (8 for Attributes, 6 for PRISM in Shenfeld et al. 2025,
+            table 3).
         init: ``svd`` begins at the singular vectors of the centred votes; ``random`` is the No-SVD
             ablation of figure 3A.
+        impute: How often missing votes are filled in before the singular vectors are taken.
+        prior: Of a newcomer's lambda, around the mean lambda of the training users:
+            ``covariance`` is theirs, ``isotropic`` that of the penalty.
+        compat: ``pref`` follows the reference code: votes are not centred and imputed 10 times,
+            only the lambdas start from them (its regression of the factors has a learning rate of
+            1e-6), and newcomers get 1,000 gradient steps of 0.01 from a standard normal start
+            without a penalty. Its penalty, on the norm of phi instead of lambda, is left out.
     """
 
+    zero_l2: ClassVar[bool] = True
     factors: int = 8
     init: Literal["svd", "random"] = "svd"
+    impute: int = 0
+    prior: Literal["covariance", "isotropic"] = "covariance"
+    compat: Literal["none", "pref"] = "none"
 
     def __post_init__(self) -> None:
-        wrong = [] if self.factors >= 1 else [f"'factors' is {self.factors}, expected 1 or more"]
-        self.check(NAME, wrong)
+        problems = []
+        if self.impute < 0:
+            problems.append(f"'impute' is {self.impute}, expected 0 or more")
+        if self.l2 is not None and not 0 <= self.l2 < np.inf:
+            problems.append(f"'l2' is {self.l2}, expected 0 or more")
+        if self.l2 == 0 and self.prior == "isotropic":
+            problems.append("'l2' is 0, which is no prior of a newcomer: not with prior=isotropic")
+        if self.compat == "pref" and self.init == "random":
+            problems.append("'init' is 'random', but compat 'pref' starts from the votes")
+        refuse_factorisation(NAME, self.tune, "factors", self.factors, problems)
+        super().__post_init__()
 
 
 @dataclass(frozen=True)
 class Pref:
-    """P(u prefers a to b) = s(lambda_u' (phi(a) - phi(b))), phi linear in frozen features.
+    """P(u prefers a to b) = s(lambda_u . (phi(a) - phi(b))), phi linear in frozen features.
 
-    Votes are centred by one half before the SVD (uncentred, the first singular vector is the
-    constant), its pair factors are regressed on the features, and both factors are then fitted to
-    the judgements together with an L2 penalty (`plt.train.shared_basis`). Newcomers get the most
-    probable lambda under the Gaussian of the training users' lambdas; the population has their
-    mean.
+    Shenfeld et al. 2025. Votes are centred by one half before the decomposition (uncentred, the
+    first singular vector is the constant), its pair factors are regressed on the features, and
+    both factors are then fitted to the judgements together (`plt.train.factors`). The paper
+    penalises lambda alone, which a large phi escapes; here phi has the same penalty, chosen on
+    validation rows. l2 = 0 is the No-Reg ablation: the number of steps ends it. A newcomer gets the
+    most probable lambda under a Gaussian around the training users' mean, found by Newton's
+    method; the population has that mean.
 
     Attributes:
         config: What is fitted, on what.
-        fitted: Basis and weights; None before `fit`.
+        fitted: Factors and lambdas; None before `fit`.
         compute: How to compute features when scoring.
-        notes: How the fit came about, and who has no weights.
+        notes: How the fit came about, and who has no lambda.
     """
 
     config: Config = field(default_factory=Config)
-    fitted: LowRank | None = None
+    fitted: FactorTable | None = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
     @property
     def users(self) -> tuple[str, ...]:
         """Whom it knows, sorted."""
-        return self.fitted.table.users if self.fitted else ()
+        return self.fitted.users if self.fitted else ()
 
     @property
     def lambdas(self) -> FloatArray:
         """Weights of the known users, shape (U, J), in the order of `users`."""
-        return self._fitted().weights
+        return self._fitted().coordinates
 
     def phi(self, texts: Texts) -> FloatArray:
         """Reward factors of texts, shape (n, J)."""
-        vectors = self.config.vectors(texts, self.compute)
-        return vectors.astype(np.float64) @ self._fitted().basis.T
+        return self._fitted().phi(self._features(texts, self.compute))
 
     def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
         """Rewards of shape (len(rows),)."""
-        table = self._fitted().table
-        return table.reward(self.config.vectors(texts, self.compute), rows, users)
+        return self._fitted().reward(self._features(texts, self.compute), rows, users)
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Learns factors and weights from the training rows of named users."""
+        """Learns the factors from all users, and the lambda of every user with a training row."""
         judgements = read_judgements(prefs)
         train = judgements.select(~judgements.validation)
         users, notes = named_users(train, judgements)
-        vectors = self.config.vectors(judgements.texts, ctx.compute)
-        differences = feature_differences(judgements, vectors)
-        scale = root_mean_square(differences[~judgements.validation])
-        rows, held = (
-            scaled_rows(judgements.select(part), differences[part], users, scale)
-            for part in (~judgements.validation, judgements.validation)
-        )
-        start = self._start(rows, ctx.seed)
-        factors, l2, how = choose_l2(rows, held, start, self.config.l2)
-        fitted = LowRank.of(factors, users, factors.weights.mean(axis=0), scale, l2)
-        note = f"{len(factors.basis)} factors, penalty l2 = {l2:g}, {how}"
-        return replace(self, fitted=fitted, compute=ctx.compute, notes=(note, *notes))
+        vectors = self._features(judgements.texts, ctx.compute)
+        problems = user_problems(train, vectors, users)
+        held_out = user_problems(judgements.select(judgements.validation), vectors, users)
+        scale = problems.pooled_scale()
+        rows, held_out_rows = FactorRows(problems, scale), FactorRows(held_out, scale)
+        start = self._start(problems, scale, ctx.seed)
+        fit = fit_best(rows, held_out_rows, start, self.config.l2)
+        prior = self._prior(problems, fit, scale)
+        population = fit.factors.weights.mean(axis=0)
+        fitted = factor_table(fit.factors, users, scale, population, prior)
+        how = f"{self.config.factors} factors, {fit.describe(self.config.l2 is not None)}"
+        return replace(self, fitted=fitted, compute=ctx.compute, notes=(how, *notes))
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` weights of their own; the factors stay."""
-        judgements = read_judgements(prefs)
+        """Gives every user in `prefs` a lambda from their rows; the factors stay."""
         fitted = self._fitted()
-        vectors = self.config.vectors(judgements.texts, ctx.compute)
-        prior = weight_prior(fitted.weights)
-        adapted = fitted.adapted_gaussian(judgements, vectors, prior)
-        return replace(self, fitted=adapted, compute=ctx.compute)
+        judgements = read_judgements(prefs)
+        vectors = self._features(judgements.texts, ctx.compute)
+        users = judgements.users
+        problems = user_problems(judgements, vectors, users)
+        if self.config.compat == "pref":
+            lambdas = _placed_as_published(on_basis(problems, fitted.basis), users, ctx.seed)
+            return replace(self, fitted=fitted.joined(users, lambdas), compute=ctx.compute)
+        return replace(self, fitted=fitted.with_newcomers(problems, users), compute=ctx.compute)
 
     def save(self, path: Path) -> None:
-        """Writes basis, weights, users and config."""
+        """Writes factors, lambdas, users and config."""
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
         save_artifact(path, NAME, self._fitted().arrays(), record)
 
@@ -118,50 +155,46 @@ class Pref:
     def load(cls, path: Path, compute: Compute) -> Self:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
-        fitted = LowRank.from_arrays(arrays, record["users"])
+        fitted = FactorTable.from_arrays(arrays, record["users"], simplex=False)
         return cls(Config(**record["config"]), fitted, compute, tuple(record["notes"]))
 
-    def _fitted(self) -> LowRank:
+    def _fitted(self) -> FactorTable:
         if self.fitted is None:
             raise ValueError("score after fit or load")
         return self.fitted
 
-    def _start(self, rows: Rows, seed: int) -> SharedBasis:
-        d = rows.x.shape[1]
-        rng = np.random.default_rng(np.random.SeedSequence([seed, len(NAME)]))
-        shapes = (self.config.factors, d), (rows.n_rows, self.config.factors)
-        basis, weights = (rng.normal(scale=0.1, size=shape) for shape in shapes)
-        if self.config.init == "random":
-            return SharedBasis(basis, weights)
-        found_basis, found_weights = svd_start(rows, self.config.factors, rng)
-        # A table of few users or pairs has fewer singular vectors: the rest starts at random.
-        basis[: len(found_basis)] = found_basis
-        weights[:, : len(found_basis)] = found_weights
-        return SharedBasis(basis, weights)
+    def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
+        return features(texts, self.config.model, compute, max_length=self.config.max_length)
+
+    def _start(self, problems: Problems, scale: float, seed: int) -> Factors:
+        config = self.config
+        rng = np.random.default_rng([seed, SEED_STAGE])
+        shape = (len(problems.sizes), config.factors, problems.features.shape[1])
+        start = random_factors(rng, shape, simplex=False)
+        if config.init == "random":
+            return start
+        matrix = VoteMatrix.of(problems)
+        if config.compat == "pref":
+            impute = config.impute or COMPAT_IMPUTATIONS
+            lambdas, _ = vote_factors(
+                matrix, config.factors, rng, centred=False, imputations=impute
+            )
+            return with_vote_factors(start, lambdas, None)
+        lambdas, pairs = vote_factors(matrix, config.factors, rng, imputations=config.impute)
+        return with_vote_factors(start, lambdas, regressed(matrix, problems, scale, pairs))
+
+    def _prior(self, problems: Problems, fit: FactorFit, scale: float) -> Prior:
+        mean, rank = fit.factors.weights.mean(axis=0), self.config.factors
+        if self.config.prior == "isotropic":
+            return Prior(mean, np.eye(rank) / np.sqrt(fit.l2))
+        if fit.l2 == 0:
+            return moments(fit.factors.weights)
+        # Its mean is this one up to the tolerance of the fit: one population, not two.
+        return Prior(mean, learnt_prior(problems, fit.factors, scale, fit.l2).factor)
 
 
-def svd_start(rows: Rows, rank: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Basis (k, d) and weights (R, k), k <= rank, from the SVD of the centred votes.
-
-    With A of shape (R, P) holding label - 1/2 and 0 where nobody voted, A = Q S R': the weights are
-    Q S^1/2, and the pair factors S^1/2 R' are regressed on the pairs' features by ridge.
-    """
-    shape = (rows.n_rows, len(rows.x))
-    total = csr_array((rows.label - 0.5, (rows.row, rows.pair)), shape=shape)
-    k = min(rank, min(shape) - 1)
-    if k < 1:
-        return np.zeros((0, rows.x.shape[1])), np.zeros((rows.n_rows, 0))
-    left, sizes, right = svds(total, k=k, v0=rng.normal(size=min(shape)))
-    order = np.argsort(-sizes)
-    root = np.sqrt(sizes[order])
-    pair_factors = (right[order] * root[:, None]).T
-    gram = rows.x.T @ rows.x + INIT_RIDGE * np.eye(rows.x.shape[1])
-    basis = np.linalg.solve(gram, rows.x.T @ pair_factors).T
-    return np.asarray(basis), np.asarray(left[:, order] * root)
-
-
-def weight_prior(weights: FloatArray) -> Prior:
-    """The Gaussian of users' weights, shape (U, J): their mean and covariance.
+def moments(weights: FloatArray) -> Prior:
+    """The Gaussian with mean and covariance of weights of shape (U, J).
 
     Few users leave directions without any variance, in which a newcomer could not differ: a
     hundredth of the mean variance is added to each.
@@ -169,5 +202,26 @@ def weight_prior(weights: FloatArray) -> Prior:
     mean = weights.mean(axis=0)
     spread = weights - mean
     covariance = spread.T @ spread / len(weights)
-    floor = 0.01 * float(np.trace(covariance)) / len(mean) + 1e-12
+    floor = 0.01 * float(np.trace(covariance)) / len(mean) + np.finfo(float).tiny
     return Prior(mean, np.linalg.cholesky(covariance + floor * np.eye(len(mean))))
+
+
+def _placed_as_published(problems: Problems, users: Sequence[str], seed: int) -> FloatArray:
+    """Gradient steps on the mean loss of each user's rows on phi, from N(0, I); shape (U', J)."""
+    rank = problems.features.shape[1]
+    starts = [
+        np.random.default_rng([seed, SEED_STAGE, *user.encode()]).normal(size=rank)
+        for user in users
+    ]
+    lambdas = np.array(starts).reshape(len(users), rank)
+    for groups in problems.batches():
+        batch = problems.padded(groups)
+        share = batch.weight / np.maximum(batch.weight.sum(axis=1, keepdims=True), 1.0)
+        here = lambdas[groups]
+        for _ in range(COMPAT_STEPS):
+            margin = np.einsum("unj,uj->un", batch.x, here)
+            here = here + COMPAT_RATE * np.einsum(
+                "un,unj->uj", share * (batch.label - expit(margin)), batch.x
+            )
+        lambdas[groups] = here
+    return lambdas
