@@ -96,8 +96,7 @@ class BatchedUsers:
             users: With at least one training row each.
             model: As `plt.train.model_source.resolve_model`.
             tuning: How to train each; `tune` is ``lora``.
-            ctx: Seed, work directory, device, dtype, progress; `ctx.compute.batch_size` texts go
-                through the model at once, which changes no result beyond rounding.
+            ctx: Seed, work directory, and how to compute, which changes nothing beyond rounding.
 
         Raises:
             UsageError: The dtype is float16, whose gradients vanish.
