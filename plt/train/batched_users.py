@@ -102,11 +102,7 @@ class BatchedUsers:
             UsageError: The dtype is float16, whose gradients vanish.
             FailedError: A loss is no number.
         """
-        if ctx.compute.dtype == "float16":
-            raise UsageError(
-                "users cannot be fine-tuned in float16: small gradients vanish in it",
-                hint="--dtype bfloat16",
-            )
+        _refuse_half_precision(ctx.compute.dtype)
         source = resolve_model(model)
         encoder = encoder_of(load_tokenizer(source), source, tuning.max_length)
         names = tuple(sorted(users))
@@ -292,6 +288,14 @@ class BatchedUsers:
         self.network.model.to("cpu")
         ids = self.encoder.encode(PROBES.prompts, PROBES.responses)
         return self._score(ids, torch.cat(parts, dim=1), Compute(device="cpu"))
+
+
+def _refuse_half_precision(dtype: str) -> None:
+    if dtype == "float16":
+        raise UsageError(
+            "users cannot be fine-tuned in float16: small gradients vanish in it",
+            hint="--dtype bfloat16",
+        )
 
 
 def _user_rows(
