@@ -36,7 +36,6 @@ DEFAULT_L2 = {False: 1.0, True: 0.3}
 mixture of several experts has a smaller variance than each of them."""
 LOGIT_PRECISION = 1.0
 """Logits of mixing weights are a priori standard normal, as P-RM's reference code draws them."""
-MAX_WORSE = 2
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-7
 """Relative decrease of the objective below which a step is the last."""
@@ -169,7 +168,9 @@ def objective(
     z = rows.incidence @ (rows.items @ factors.basis.T)
     own = weights[rows.user]
     margin = np.einsum("nk,nk->n", z, own)
-    loss = rows.weight @ (np.logaddexp(0.0, margin) - rows.label * margin)
+    # log(1 + e^m) in a form that neither overflows nor costs half of the step.
+    softplus = np.maximum(margin, 0.0) + np.log1p(np.exp(-np.abs(margin)))
+    loss = rows.weight @ (softplus - rows.label * margin)
     slope = rows.weight * (expit(margin) - rows.label)
     by_weights = rows.onto_users @ (slope[:, None] * z)
     by_basis = (rows.onto_items @ (slope[:, None] * own)).T @ rows.items
@@ -293,21 +294,29 @@ def fit_best(
             strong penalties lead to.
         l2: Of the basis, and of free weights; None chooses from `L2_GRID` by the loss of the
             validation rows, or takes the default where there are fewer than `MIN_VALIDATION_ROWS`.
-            The search goes from strong to weak and ends when two in a row were worse.
+            The search walks from the default to weaker ones while they are better, and where none
+            is, to stronger ones.
     """
     chooses = l2 is None and float(validation.weight.sum()) >= MIN_VALIDATION_ROWS
     if not chooses:
         l2 = DEFAULT_L2[start.simplex] if l2 is None else l2
         return replace(fit_factors(rows, start, _penalties(l2, start.simplex)), l2=l2)
-    fits: list[FactorFit] = []
-    losses: list[float] = []
-    for candidate in L2_GRID:
-        fit = fit_factors(rows, start, _penalties(candidate, start.simplex))
-        fits.append(replace(fit, l2=candidate, by_validation=True))
-        losses.append(validation.loss(fit.factors))
-        if len(losses) - int(np.argmin(losses)) > MAX_WORSE:
+
+    def judged(place: int) -> tuple[float, FactorFit]:
+        fit = fit_factors(rows, start, _penalties(L2_GRID[place], start.simplex))
+        return validation.loss(fit.factors), replace(fit, l2=L2_GRID[place], by_validation=True)
+
+    origin = L2_GRID.index(DEFAULT_L2[start.simplex])
+    lowest, best = judged(origin)
+    for places in (range(origin + 1, len(L2_GRID)), range(origin - 1, -1, -1)):
+        for place in places:
+            loss, fit = judged(place)
+            if loss >= lowest:
+                break
+            lowest, best = loss, fit
+        if best.l2 != L2_GRID[origin]:
             break
-    return fits[int(np.argmin(losses))]
+    return best
 
 
 def _penalties(l2: float, simplex: bool) -> Penalties:
