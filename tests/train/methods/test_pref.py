@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -9,7 +12,10 @@ from plt.train.features import features
 from plt.train.judgements import distinct_texts, read_judgements
 from plt.train.method import FloatArray, TrainContext
 from plt.train.methods.pref import Config, Pref, moments
+from tests.train.methods.pref_ablations import ablations
 from tests.train.methods.tables import judged, merged
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "pref_ablations.json"
 
 CAMPS = {**{f"w{i}": 0.95 for i in range(6)}, **{f"d{i}": 0.05 for i in range(6)}}
 
@@ -153,3 +159,29 @@ def test_every_wrong_setting_is_named() -> None:
     with pytest.raises(UsageError) as caught:
         Config(compat="pref", init="random")
     assert "starts from the votes" in caught.value.problems[0]
+
+
+def stored() -> dict[tuple[str, str], tuple[float, float]]:
+    table = json.loads(GOLDEN.read_text(encoding="utf-8"))["table"]
+    return {(row["arm"], row["users"]): (row["mean"], row["deviation"]) for row in table}
+
+
+def test_the_stored_ablations_say_what_the_penalty_and_the_svd_are_worth() -> None:
+    """Figure 3A: both matter in the paper. Here the penalty does, and without it the SVD too."""
+    for users in ("seen", "new"):
+        full, no_svd, no_penalty, neither = (
+            stored()[arm, users] for arm in ("full", "no SVD", "no penalty", "neither")
+        )
+        assert no_svd[0] == pytest.approx(full[0], abs=0.005)
+        assert max(full[1], no_svd[1]) < 0.002
+        assert no_penalty[0] < full[0] - 0.1
+        assert neither[0] < no_penalty[0]
+        assert neither[1] > 10 * max(full[1], no_svd[1])
+
+
+@pytest.mark.study
+def test_the_ablations_come_out_as_stored() -> None:
+    for row in ablations():
+        mean, deviation = stored()[row["arm"], row["users"]]
+        assert row["mean"] == pytest.approx(mean, abs=0.02)
+        assert row["deviation"] == pytest.approx(deviation, abs=0.015)
