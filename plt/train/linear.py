@@ -1,6 +1,6 @@
 """Rewards that are linear in a text's features: one head a user, and one for everybody else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -33,16 +33,21 @@ class HeadTable:
         self, features: NDArray[np.float32], rows: IntArray, users: Sequence[str | None]
     ) -> FloatArray:
         """Rewards of shape (R,): of text rows[i], features of shape (T, d), for users[i]."""
+        rewards = np.empty(len(rows))
+        # einsum sums each row by itself: unlike a matrix product, the same bits in every block.
+        for block, heads in self.blocks(users):
+            x = features[rows[block]].astype(np.float64)
+            rewards[block] = np.einsum("rd,rd->r", x, heads)
+        return rewards
+
+    def blocks(self, users: Sequence[str | None]) -> Iterator[tuple[slice, FloatArray]]:
+        """Consecutive parts of R rows, and in each the heads (r, d) of the rows' users."""
         index: dict[str | None, int] = {user: code for code, user in enumerate(self.users)}
         heads = np.concatenate([self.heads, self.population[None]])
         codes = np.array([index.get(user, len(index)) for user in users], dtype=np.int64)
-        rewards = np.empty(len(rows))
-        # einsum sums each row by itself: unlike a matrix product, the same bits in every block.
-        for start in range(0, len(rows), BLOCK_ROWS):
+        for start in range(0, len(codes), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            x = features[rows[block]].astype(np.float64)
-            rewards[block] = np.einsum("rd,rd->r", x, heads[codes[block]])
-        return rewards
+            yield block, heads[codes[block]]
 
     def with_heads(self, users: Sequence[str], heads: FloatArray) -> Self:
         """A copy in which `users` have `heads` (U', d), in place of any they had."""

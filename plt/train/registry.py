@@ -101,6 +101,13 @@ METHODS: dict[str, MethodCard] = {
         paper="Bose et al. 2025",
         personal=True,
     ),
+    "pal": MethodCard(
+        target="plt.train.methods.pal:Pal",
+        config="plt.train.methods.pal:Config",
+        summary="each user an ideal point, mixed from a few prototypes; closer texts are better",
+        paper="Chen et al. 2024",
+        personal=True,
+    ),
 }
 
 
