@@ -17,7 +17,7 @@ noise rules, as it does for single binary answers: 95 % intervals then hold the 
 narrow, so the tails are widened to those that Student's t asks for (Hesterberg 2015, The American
 Statistician 69).
 
-With the users fixed, or without users, only groups are drawn.
+With the users fixed, or without users, only groups are drawn; with the prompts fixed, only users.
 """
 
 from collections.abc import Callable
@@ -83,15 +83,15 @@ def two_way_bootstrap(
         users: Integer codes >= 0, [rows], or None for data without users.
         groups: Integer codes >= 0, [rows].
         resampling: How to draw; 1,000 replicates, seed 0 and `cluster-t` by default.
-        target: `population` or `these-users`; without users the target is `groups`.
+        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
         level: Nominal coverage.
         bounds: Smallest and largest possible value; the interval is clipped to them.
 
     Returns:
         The interval; `n_undefined` counts replicates without a figure. They may lie anywhere, so
         each stands beyond both ends: with more than (1 - level) / 2 of them the bounds are null.
-        Null bounds, too, for one group, for one user in the population, for replicates that never
-        vary, and for percentiles further out than `n_boot` reaches.
+        Null bounds, too, for one cluster of a kind that varies, for replicates that never vary,
+        and for percentiles further out than `n_boot` reaches.
 
     Raises:
         ValueError: Codes not usable, lengths that differ, fewer than 2 replicates, or a statistic
@@ -107,13 +107,11 @@ def two_way_bootstrap(
     value = float(_evaluate(statistic, np.ones((1, clusters.n_rows)))[0])
     if not np.isfinite(value):
         return null_interval(None, "undefined on these rows", clusters, target, level)
-    if clusters.groups.n < 2:
-        return null_interval(value, "one group only", clusters, target, level)
-    if target == "population" and clusters.n_users == 1:
-        return null_interval(value, "one user only", clusters, target, level)
-    kinds = [clusters.groups]
-    if target == "population" and clusters.users is not None:
-        kinds.append(clusters.users)
+    reason = clusters.lone(target)
+    if reason is not None:
+        return null_interval(value, reason, clusters, target, level)
+    kinds = clusters.varying(target)
+    drawn = "two-way" if len(kinds) == 2 else "group" if kinds[0] is clusters.groups else "user"
     ends = _cluster_t if plan.interval == "cluster-t" else _percentile
     found = ends(value, _Draws(statistic, clusters.n_rows, plan), kinds, level)
     if found.reason is not None:
@@ -126,7 +124,7 @@ def two_way_bootstrap(
         low=max(found.low, lowest),
         high=min(found.high, highest),
         target=target,
-        kind=f"{'group' if len(kinds) == 1 else 'two-way'} {scheme}",
+        kind=f"{drawn} {scheme}",
         level=level,
         se=found.se,
         df=min(kind.n for kind in kinds) - 1,

@@ -1,7 +1,7 @@
 """Rows grouped by the two clusters of preference data, user and group, and sums over them."""
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,25 @@ class Clusters:
     def n_users(self) -> int | None:
         """Distinct users, or None for data without users."""
         return None if self.users is None else self.users.n
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What an interval says of its rows."""
+        return {"n_rows": self.n_rows, "n_users": self.n_users, "n_groups": self.groups.n}
+
+    def varying(self, target: str) -> list[Codes]:
+        """The kinds that vary for a target of `plt.analyze.uncertainty`: groups before users."""
+        kinds = [] if target == "these-prompts" else [self.groups]
+        if target in ("population", "these-prompts") and self.users is not None:
+            kinds.append(self.users)
+        return kinds
+
+    def lone(self, target: str) -> str | None:
+        """Why a variance cannot be had: a kind that varies has one cluster only. Else None."""
+        if not any(kind.n < 2 for kind in self.varying(target)):
+            return None
+        fixed = target == "these-prompts"
+        return "one user only" if fixed or self.groups.n > 1 else "one group only"
 
 
 def read_clusters(n_rows: int, users: CodeArray | None, groups: CodeArray) -> Clusters:

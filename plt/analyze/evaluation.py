@@ -84,7 +84,9 @@ class EvaluationRows:
     @property
     def target(self) -> Target:
         """What intervals on these rows generalise to by default."""
-        return "groups" if self.users is None else default_target(self.user_names.len())
+        if self.users is None:
+            return "groups"
+        return default_target(self.user_names.len(), np.unique(self.groups).size)
 
 
 def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:

@@ -9,6 +9,7 @@ and no row is treated as a draw of its own. The target says what an interval gen
 
 * `population`: other users and other groups of the kind seen here; both vary.
 * `these-users`: the same users, on other groups; only groups vary.
+* `these-prompts`: other users, same groups and responses; only users vary. All one group allows.
 * `groups`: data without users, or figures of pairs; only groups vary.
 * `one-user`: a single person on other groups.
 
@@ -56,7 +57,7 @@ from plt.analyze.clusters import (
 )
 from plt.analyze.distributions import t_quantile
 
-Target: TypeAlias = Literal["population", "these-users", "one-user", "groups"]
+Target: TypeAlias = Literal["population", "these-users", "these-prompts", "one-user", "groups"]
 Average: TypeAlias = Literal["pair", "user"]
 Bounds: TypeAlias = tuple[float, float]
 
@@ -66,6 +67,7 @@ MIN_POPULATION_USERS = 10
 KIND_NONE = "none"
 KIND_TWO_WAY = "two-way cluster t"
 KIND_GROUPS = "group cluster t"
+KIND_USERS = "user cluster t"
 KIND_ROWS = "independent rows t"
 KIND_NO_EXCEPTION = "exact binomial, effective clusters"
 
@@ -115,16 +117,20 @@ class Interval:
         return f"{self.target}: {self.kind}"
 
 
-def default_target(n_users: int) -> Target:
+def default_target(n_users: int, n_groups: int | None = None) -> Target:
     """The target of an interval when nobody asked for one.
 
     Args:
         n_users: Distinct users in the data.
+        n_groups: Distinct groups, where the caller can do with users alone when there is one.
 
     Returns:
-        `these-users` below 10 users, where a variance between users is a guess, else `population`.
+        `these-users` below 10 users, where a variance between users is a guess; `these-prompts`
+        for one group, which says nothing about others; else `population`.
     """
-    return "these-users" if n_users < MIN_POPULATION_USERS else "population"
+    if n_users < MIN_POPULATION_USERS:
+        return "these-users"
+    return "these-prompts" if n_groups == 1 else "population"
 
 
 def mean_interval(
@@ -146,14 +152,14 @@ def mean_interval(
         values: Finite numbers, [rows]; the caller leaves out and counts what is missing.
         users: Integer codes >= 0, [rows], or None for data without users.
         groups: Integer codes >= 0, [rows].
-        target: `population` or `these-users`; without users the target is `groups`.
+        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
         average: `pair` weighs rows equally; `user` weighs users equally, a row 1 / (U n_u).
         level: Nominal coverage.
         bounds: Smallest and largest possible value; the interval is clipped to them.
 
     Returns:
-        The interval. No rows: all null. One group, or one user for the population: the value with
-        null bounds. No variation: see the module's text. Each null carries its reason.
+        The interval. No rows: all null. One cluster of a kind that varies: the value with null
+        bounds. No variation: see the module's text. Each null carries its reason.
 
     Raises:
         ValueError: Values not finite, codes not usable, lengths that differ, or `average="user"`
@@ -196,7 +202,7 @@ def influence_interval(
         influence: Its derivative by the weight of each row at weights one, [rows], summing to 0.
         users: Integer codes >= 0, [rows], or None.
         groups: Integer codes >= 0, [rows].
-        target: `population` or `these-users`; without users the target is `groups`.
+        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
         level: Nominal coverage.
         bounds: Smallest and largest possible value of the statistic.
 
@@ -263,7 +269,7 @@ def ratio_interval(
 
 def checked_target(target: Target, clusters: Clusters) -> Target:
     """The target to report: without users it is `groups`; ValueError for an unknown one."""
-    if target not in ("population", "these-users", "groups"):
+    if target not in ("population", "these-users", "these-prompts", "groups"):
         raise ValueError(f"unknown target {target!r}")
     return "groups" if clusters.users is None else target
 
@@ -285,7 +291,7 @@ def _mean_and_influence(
         return float(rows[0]), np.zeros_like(rows), weights
     user_mean = cluster_sums(centred, users) / np.maximum(count, 1)
     shift = float(user_mean.sum()) / users.n
-    if target == "population":
+    if target != "these-users":
         return pivot + shift, weights * (centred - shift), weights
     influence = weights * (centred - user_mean[users.rows])
     if np.abs(influence).sum() <= ROUNDING * (weights * np.abs(centred)).sum():
@@ -304,10 +310,9 @@ def _interval(
     if not 0 < level < 1:
         raise ValueError("level must lie between 0 and 1")
     value, influence, weights = estimate
-    if clusters.groups.n < 2:
-        return null_interval(value, "one group only", clusters, target, level)
-    if target == "population" and clusters.n_users == 1:
-        return null_interval(value, "one user only", clusters, target, level)
+    reason = clusters.lone(target)
+    if reason is not None:
+        return null_interval(value, reason, clusters, target, level)
     if not influence.any():
         return _without_variation(value, weights, clusters, target, level, bounds)
     se, df, kind = _cluster_error(influence, clusters, target)
@@ -322,9 +327,7 @@ def _interval(
         level=level,
         se=se,
         df=df,
-        n_rows=clusters.n_rows,
-        n_users=clusters.n_users,
-        n_groups=clusters.groups.n,
+        **clusters.counts,
     )
 
 
@@ -332,19 +335,17 @@ def _cluster_error(
     influence: FloatArray, clusters: Clusters, target: Target
 ) -> tuple[float, int, str]:
     """Standard error, degrees of freedom and kind of a sum of influences."""
-    users, groups = clusters.users, clusters.groups
-    variance = _variance_of_sum(cluster_sums(influence, groups), groups.n)
-    n_clusters, kind = groups.n, KIND_GROUPS
-    if target == "population" and users is not None:
-        by_user = _variance_of_sum(cluster_sums(influence, users), users.n)
-        cells = cell_sums(influence, users, groups)
-        both = by_user + variance - _variance_of_sum(cells, cells.size)
-        variance = max(both, by_user, variance)
-        n_clusters, kind = min(groups.n, users.n), KIND_TWO_WAY
+    kinds = clusters.varying(target)
+    variances = [_variance_of_sum(cluster_sums(influence, kind), kind.n) for kind in kinds]
+    variance, kind = max(variances), KIND_GROUPS if kinds[0] is clusters.groups else KIND_USERS
+    if len(kinds) == 2:
+        cells = cell_sums(influence, kinds[1], kinds[0])
+        variance = max(variance, sum(variances) - _variance_of_sum(cells, cells.size))
+        kind = KIND_TWO_WAY
     if np.sqrt(variance) <= ROUNDING * np.abs(influence).sum():
         # Rows vary but all cluster sums cancel, as in a balanced two-by-two table.
         variance, kind = _variance_of_sum(influence, influence.size), KIND_ROWS
-    return float(np.sqrt(variance)), n_clusters - 1, kind
+    return float(np.sqrt(variance)), min(each.n for each in kinds) - 1, kind
 
 
 def _variance_of_sum(sums: FloatArray, n: int) -> float:
@@ -363,9 +364,8 @@ def _without_variation(
     if bounds is None:
         reason = "no variation between rows, so nothing to judge the next one by"
         return null_interval(value, reason, clusters, target, level)
-    n_effective = kish_size(np.bincount(clusters.groups.rows, weights))
-    if target == "population" and clusters.users is not None:
-        n_effective = min(n_effective, kish_size(np.bincount(clusters.users.rows, weights)))
+    kinds = clusters.varying(target)
+    n_effective = min(kish_size(np.bincount(kind.rows, weights)) for kind in kinds)
     broken = 1 - ((1 - level) / 2) ** (1 / n_effective)
     return Interval(
         value=value,
@@ -374,9 +374,7 @@ def _without_variation(
         target=target,
         kind=KIND_NO_EXCEPTION,
         level=level,
-        n_rows=clusters.n_rows,
-        n_users=clusters.n_users,
-        n_groups=clusters.groups.n,
+        **clusters.counts,
         n_effective=n_effective,
     )
 
@@ -392,8 +390,6 @@ def null_interval(
         target=target,
         kind=KIND_NONE,
         level=level,
-        n_rows=clusters.n_rows,
-        n_users=clusters.n_users,
-        n_groups=clusters.groups.n,
+        **clusters.counts,
         reason=reason,
     )

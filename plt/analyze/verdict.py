@@ -20,6 +20,7 @@ P_VALUE = 0.025
 TARGET_WORDS: dict[Target, str] = {
     "population": "other users and pairs of this kind",
     "these-users": "these users on other pairs",
+    "these-prompts": "other users on these prompts",
     "one-user": "this user on other pairs",
     "groups": "other pairs of this kind",
 }

@@ -16,6 +16,7 @@ BAR_WIDTH = 40
 TARGETS = {
     "population": "other users, other pairs",
     "these-users": "these users, other pairs",
+    "these-prompts": "other users, these prompts",
     "groups": "other pairs",
 }
 

@@ -135,12 +135,12 @@ def cronbach_alpha(scores: np.ndarray, *, midpoint: float | None = None) -> floa
 def _mean(cell_values: np.ndarray, votes: Votes, intervals: bool) -> Interval:
     """Mean over cells, clustered by person and group."""
     cells = votes.repeats
-    target = default_target(int(np.count_nonzero(np.bincount(cells.users))))
+    groups = votes.groups[cells.pairs]
+    n_users = int(np.count_nonzero(np.bincount(cells.users)))
+    target = default_target(n_users, np.unique(groups).size)
     if not intervals:
         return without_interval(float(cell_values.mean()), target=target)
-    return mean_interval(
-        cell_values, cells.users, votes.groups[cells.pairs], target=target, bounds=(0.0, 1.0)
-    )
+    return mean_interval(cell_values, cells.users, groups, target=target, bounds=(0.0, 1.0))
 
 
 def _transformed(

@@ -3,7 +3,8 @@
 If all persons have the same probability of preferring `a` on a pair, their judgements of it may be
 exchanged without changing how likely the table is, however noisy the pair. Judgements of one person
 within one group (a conversation, a list of ratings) may hang together, so they move as one block,
-and only between persons who judged the same pairs of that group.
+and only between persons who judged the same pairs of that group. Where all judgements share one
+prompt and the target is other users on it, each judgement is a block of its own.
 """
 
 from dataclasses import dataclass
@@ -129,9 +130,10 @@ def exchange_p_value(
         return None
     if not (slots.cell >= 0).any():
         return 1.0
-    blocks = exchangeable_blocks(
-        votes.groups[slots.pairs], slots.persons, slots.pairs, votes.pair_ids
-    )
+    # With the prompts fixed, what hangs together in one person's answers is that person's.
+    fixed = cells.target == "these-prompts"
+    held = slots.pairs if fixed else votes.groups[slots.pairs]
+    blocks = exchangeable_blocks(held, slots.persons, slots.pairs, votes.pair_ids)
     generator = np.random.default_rng(seed)
     seen = _sum_of_differences(slots, slots.prefers_a)
     at_least = 1

@@ -6,6 +6,7 @@ import numpy as np
 
 from plt.analyze.metrics.consistency import self_agreement
 from plt.analyze.metrics.votes import BoolArray, FloatArray, IntArray, Votes
+from plt.analyze.uncertainty import Target, default_target
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class SharedCells:
     def n_users(self) -> int:
         """Persons with one."""
         return int(np.count_nonzero(np.bincount(self.users)))
+
+    @property
+    def target(self) -> Target:
+        """What intervals of means over the cells generalise to."""
+        return default_target(self.n_users, np.unique(self.groups).size)
 
     def where(self, mask: BoolArray) -> "SharedCells":
         """The cells for which `mask` holds."""

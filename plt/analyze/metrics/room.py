@@ -18,7 +18,6 @@ from plt.analyze.uncertainty import (
     ROUNDING,
     Interval,
     Target,
-    default_target,
     influence_interval,
     mean_interval,
 )
@@ -84,7 +83,7 @@ def room(votes: Votes, *, intervals: bool = True) -> Room:
     same = np.where(cells.first_a, votes.for_a[cells.pairs], n - votes.for_a[cells.pairs])
     own = (np.sign(2 * same - n) + 1) / 2
     others = (np.sign(2 * same - n - 1) + 1) / 2
-    target = default_target(cells.n_users)
+    target = cells.target
     return Room(
         low=_gap(cells, own, target, intervals),
         high=_gap(cells, others, target, intervals),

@@ -26,7 +26,6 @@ from plt.analyze.metrics.votes import FloatArray, Votes
 from plt.analyze.uncertainty import (
     Interval,
     Target,
-    default_target,
     influence_interval,
     mean_interval,
 )
@@ -77,7 +76,7 @@ def self_and_others(votes: Votes, *, intervals: bool = True, seed: int = 0) -> S
     if cells.n_cells == 0:
         return None
     rows = cell_votes(votes, cells)
-    target = default_target(cells.n_users)
+    target = cells.target
     difference, influence = _difference(cells, rows, np.ones(cells.n_cells))
     return SelfAndOthers(
         self_agreement=_mean(cells.alike, cells, target, intervals),

@@ -5,7 +5,8 @@ Source: the sample of Jester that R's recommenderlab holds (GPL-2 package), as t
 [-10, 10]). Paper: Goldberg et al. 2001, "Eigentaste". Some jokes are offensive.
 
 There is one prompt and 100 distinct texts, so generalisation to new texts must be tested by
-holding out jokes (`dataset-split --by response`). Each person gives 40 random pairs of the jokes
+holding out jokes (`dataset-split --by response`), and every interval is about other people on this
+prompt and these jokes, never about other prompts. Each person gives 40 random pairs of the jokes
 they rated (all pairs would be 15 million rows); equal ratings are dropped and counted, and with
 them two people of the sample who rated every joke alike.
 """
