@@ -21,6 +21,8 @@ ASYMPTOTIC = 1000.0
 and nearly equal, and their difference would lose digits."""
 MAX_DF = 1e8
 """Beyond, t and normal quantiles agree to eight digits, and the fraction would take long."""
+EXACT_TRIALS = 60
+"""Up to here binomial coefficients are taken as they are; their logarithms lose digits."""
 NORMAL = NormalDist()
 
 
@@ -80,11 +82,16 @@ def binomial_cdf(k: NDArray[np.generic], n: NDArray[np.generic], p: float) -> Fl
     for size in np.unique(trials):
         here = trials == size
         terms = np.arange(int(min(size, won[here].max(initial=0))) + 1)
-        choices = log_factorial[size] - log_factorial[terms] - log_factorial[size - terms]
-        with np.errstate(divide="ignore", invalid="ignore"):
-            log_p = np.where(terms > 0, terms * np.log(p), 0.0)
-            log_q = np.where(terms < size, (size - terms) * np.log1p(-p), 0.0)
-        below = np.concatenate([[0.0], np.cumsum(np.exp(choices + log_p + log_q))])
+        if size <= EXACT_TRIALS:
+            choices = np.array([math.comb(int(size), int(k)) for k in terms], dtype=np.float64)
+            mass = choices * p**terms * (1 - p) ** (size - terms)
+        else:
+            choices = log_factorial[size] - log_factorial[terms] - log_factorial[size - terms]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log_p = np.where(terms > 0, terms * np.log(p), 0.0)
+                log_q = np.where(terms < size, (size - terms) * np.log1p(-p), 0.0)
+            mass = np.exp(choices + log_p + log_q)
+        below = np.concatenate([[0.0], np.cumsum(mass)])
         found[here] = np.minimum(below[np.clip(won[here], -1, size) + 1], 1.0)
     return np.where(won >= trials, 1.0, found)
 

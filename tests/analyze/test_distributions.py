@@ -1,5 +1,8 @@
 """Every function against scipy's."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import special
@@ -49,6 +52,14 @@ def test_binomial(p: float) -> None:
     k = np.floor(n * np.array([0, 0.1, 0.35, 0.5, 0.8, 1.0]))
     expected = special.bdtr(k, n, p)
     assert np.allclose(binomial_cdf(k, n, p), expected, rtol=1e-9, atol=1e-300)
+
+
+def test_few_trials_are_exact() -> None:
+    for size, k, p in ((10, 7, 0.05), (7, 3, 0.2), (60, 20, 0.5), (33, 2, 0.1)):
+        q = Fraction(p)
+        exact = sum(math.comb(size, i) * q**i * (1 - q) ** (size - i) for i in range(k + 1))
+        found = binomial_cdf(np.array([k]), np.array([size]), p)[0]
+        assert found == pytest.approx(float(exact), rel=2e-15)
 
 
 def test_binomial_at_the_ends() -> None:
