@@ -40,7 +40,9 @@ def command(
     from plt.data.table import Meta, write_table
     from plt.train.fitted_run import load_fitted_run
     from plt.train.method import Compute
+    from plt.train.processes import refuse_several
 
+    refuse_several("score")
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
     path = run_path(run)

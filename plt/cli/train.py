@@ -110,7 +110,9 @@ def command(
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
     from plt.cli.cells import Asked, method_names, plan
+    from plt.train.processes import refuse_several
 
+    refuse_several("train")
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
     shared = {

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from plt.errors import UsageError
+
 T = TypeVar("T")
 Array = TypeVar("Array", bound=np.ndarray[Any, Any])
 
@@ -28,6 +30,16 @@ def leads() -> bool:
 def mine(number: int) -> bool:
     """Whether the share `number` of a job belongs to this process."""
     return number % world_size() == int(os.environ.get("RANK", "0"))
+
+
+def refuse_several(command: str) -> None:
+    """Raises `UsageError` where a launcher started several: each would write the same files."""
+    if world_size() > 1:
+        raise UsageError(
+            f"plt {command} writes from one process, and WORLD_SIZE says that there are"
+            f" {world_size()}",
+            hint=f"env -u WORLD_SIZE -u RANK plt {command} ...",
+        )
 
 
 def summed(part: Array, device: str) -> Array:
