@@ -20,7 +20,6 @@ from plt.cli.streams import Block, Line, Table
 if TYPE_CHECKING:
     from plt.analyze.compare import Comparison
     from plt.analyze.sweep import SweepTable
-    from plt.analyze.uncertainty import Interval
 
 ACCURACY_COLUMNS = (
     "method", "accuracy by user", "pooled", "worst tenth", "worst user", "log loss", "AUC",
@@ -28,7 +27,7 @@ ACCURACY_COLUMNS = (
 MINORITY_COLUMN = "minority users"
 GAIN_COLUMNS = (
     "method", "gain (points)", "p (Holm)", "gain with the wrong user", "gain with shuffled ids",
-    "users made worse",
+    "share of users made worse",
 )  # fmt: skip
 
 
@@ -62,7 +61,7 @@ def comparison_blocks(found: Comparison) -> tuple[Block, ...]:
                 p_value(row.gain_p),
                 points(row.wrong_user),
                 points(row.shuffled_ids),
-                _per_cent(row.made_worse),
+                MISSING if row.made_worse is None else with_interval(row.made_worse),
             )
             for row in found.rows
             if row.gain is not None
@@ -71,14 +70,6 @@ def comparison_blocks(found: Comparison) -> tuple[Block, ...]:
         blocks.append(Table(GAIN_COLUMNS, gains, title, frozenset(GAIN_COLUMNS[1:])))
     blocks += [Line(sentence) for sentence in _notes(found)]
     return (*blocks, Line(found.verdict))
-
-
-def _per_cent(found: Interval | None) -> str:
-    """``12 % [3, 21]``."""
-    if found is None or found.value is None:
-        return MISSING
-    ends = [MISSING if end is None else f"{100 * end:.0f}" for end in (found.low, found.high)]
-    return f"{100 * found.value:.0f} % [{ends[0]}, {ends[1]}]"
 
 
 def sweep_blocks(tables: Sequence[SweepTable]) -> tuple[Block, ...]:
