@@ -6,7 +6,9 @@ process ever waits for a message that another does not send. Only the first one 
 Alone, nothing here imports torch.
 """
 
+import atexit
 import os
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -72,10 +74,25 @@ def agreed(value: T, device: str) -> T:
     return box[0]
 
 
+@lru_cache(maxsize=1)
 def _joined(device: str) -> Any:
-    """The device for messages; the first call makes the group that trainers use as well."""
+    """The device for messages; the first call makes the group that trainers use as well.
+
+    The group is left when the process ends: one that is still open while the interpreter is taken
+    down aborts the process now and then, after all work is done.
+    """
     from accelerate import PartialState
 
     from plt.train.backbone import resolve_device
 
-    return PartialState(cpu=resolve_device(device).type == "cpu").device
+    place = PartialState(cpu=resolve_device(device).type == "cpu").device
+    atexit.register(_leave)
+    return place
+
+
+def _leave() -> None:
+    import torch.distributed
+
+    # Without a barrier: after an error it would keep the process from telling its launcher.
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
