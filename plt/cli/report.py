@@ -112,23 +112,30 @@ def _check(value: str, known: tuple[str, ...], flag: str) -> None:
 def load_entries(sources: Sequence[Source]) -> list[Entry]:
     """The scores tables behind run directories and scores files, named for a table.
 
+    Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
+    out and named; one that is asked for alone is an error.
+
     Raises:
         UsageError: There are none.
-        ArtifactError: A run did not finish.
+        ArtifactError: No run that is named finished, or one is damaged.
         DataError: A file is no scores table.
     """
     from plt.analyze.entries import Condition, Entry, named
-    from plt.data.run import SCORES, load_run
+    from plt.data.run import SCORES, load_manifest, load_run
     from plt.data.schema import SCORES as SCHEMA
     from plt.data.table import read_table, source_name
 
     if not sources:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
     found: list[Entry] = []
+    unfinished: list[Path] = []
     for source in sources:
         condition = Condition()
         if isinstance(source, Path) and source.is_dir():
-            run = load_run(source)
+            run = load_manifest(source)
+            if not run.finished:
+                unfinished.append(source)
+                continue
             condition = _condition(run.identity, run.record)
             source = source / SCORES
         table, meta = read_table(source, SCHEMA)
@@ -141,6 +148,10 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
                 say("the same scores are given twice; they are shown once")
             else:
                 found.append(entry)
+    for path in unfinished:
+        if not found:
+            load_run(path)  # raises, and says what to type
+        say(f"{path} is left out: it did not finish")
     return named(found)
 
 

@@ -251,6 +251,14 @@ def test_a_cell_that_fails_is_named_and_the_others_go_on(
     assert "hint: plt train DATA" in capfd.readouterr().err
     kept = [load_manifest(run) for run in Path("runs").iterdir()]
     assert sorted(str(run.record["status"]) for run in kept) == ["error", "success"]
+    everything = sorted(map(str, Path("runs").iterdir()))
+    assert main(["report", *everything]) == 0
+    shown = capfd.readouterr()
+    assert "| length " in shown.out
+    failed = next(name for name in everything if "individual" in name)
+    assert f"{failed} is left out: it did not finish" in shown.err
+    assert main(["report", failed]) == 2
+    assert "did not finish: its status is 'error'" in capfd.readouterr().err
 
 
 def test_all_methods_that_can_run_and_why_the_others_cannot(tmp_path: Path, capfd: Capture) -> None:
