@@ -5,6 +5,7 @@ decides the exit code: 2 for what the person can fix, 3 for what plt got wrong.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 MAX_SHOWN_PROBLEMS = 20
 
@@ -27,6 +28,10 @@ class PltError(Exception):
         self.message = message
         self.problems = list(problems)
         self.hint = hint
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """What pickle needs: an error of one process is told to the others."""
+        return _remade, (type(self), self.message, self.problems, self.hint)
 
     def __str__(self) -> str:
         lines = [self.message]
@@ -55,3 +60,9 @@ class FailedError(PltError):
     """plt itself failed: a diverged fit, a hash collision, a broken invariant."""
 
     exit_code = 3
+
+
+def _remade(
+    kind: type[PltError], message: str, problems: Sequence[str], hint: str | None
+) -> PltError:
+    return kind(message, problems=problems, hint=hint)

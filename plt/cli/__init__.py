@@ -61,8 +61,11 @@ def _deliver(outcome: Any) -> int:
         return 0
     from plt.cli.render import to_json, to_markdown, to_terminal
     from plt.cli.streams import say, write_stdout
+    from plt.train.processes import leads
 
     result, as_json = outcome
+    if not leads():
+        return int(result.exit_code)
     if result.payload is not None:
         write_stdout(result.payload)
     elif as_json:
@@ -79,10 +82,13 @@ def _deliver(outcome: Any) -> int:
     return int(result.exit_code)
 
 
-def _complain(text: str) -> None:
+def _complain(text: str, *, by_all: bool = False) -> None:
+    """Says what is wrong; of several processes the first says what all of them met."""
     from plt.cli.streams import printable
+    from plt.train.processes import leads
 
-    print(f"plt: {printable(text)}", file=sys.stderr)
+    if by_all or leads():
+        print(f"plt: {printable(text)}", file=sys.stderr)
 
 
 def _failed() -> int:
@@ -91,7 +97,10 @@ def _failed() -> int:
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(traceback.format_exc())
     last = traceback.format_exc().strip().splitlines()[-1]
-    _complain(f"plt failed: {last}\nthe traceback is in {Path(name)}\nhint: please report it")
+    _complain(
+        f"plt failed: {last}\nthe traceback is in {Path(name)}\nhint: please report it",
+        by_all=True,
+    )
     return EXIT_FAILED
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup, TyperOption
 from plt import __version__
 from plt.cli.streams import Result, set_quiet, stdout_guard
 from plt.errors import UsageError
+from plt.train.processes import leads
 
 # Command -> (module with `command`, one sentence). The module is imported when it is invoked.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -32,13 +33,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def guarded(body: Callable[..., Result]) -> Callable[..., tuple[Result, bool]]:
     """Wraps a command body: stdout is kept for its Result, and ``--quiet`` is obeyed.
 
+    Of several processes that a launcher started, only the first speaks.
+
     Returns:
         A callable with the body's signature that also says whether ``--json`` was asked for.
     """
 
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Result, bool]:
-        set_quiet(bool(kwargs.get("quiet")))
+        set_quiet(bool(kwargs.get("quiet")) or not leads())
         with stdout_guard():
             result = body(*args, **kwargs)
         return result, bool(kwargs.get("as_json"))

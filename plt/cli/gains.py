@@ -53,14 +53,14 @@ def _baseline(
 ) -> Path | None:
     """The run of vanilla that a run is compared with."""
     from plt.cli.training import make_run
-    from plt.data.run import load_manifest
+    from plt.train.processes import first_decides
 
     for other, entry in done:
         if other.name == VANILLA and _alike(other.config, cell.config):
             return Path(entry["run"])
     vanilla = _vanilla(cell)
     folder = session.folder(session.identity(vanilla))
-    if (folder / "manifest.json").exists() and load_manifest(folder).finished:
+    if first_decides(lambda: _finished(folder), session.compute.device):
         return folder
     if not fit_baseline or cell.config.get("tune") != "head":
         return None
@@ -69,6 +69,12 @@ def _baseline(
     )
     made = make_run(vanilla, replace(session, out=None, force=False))
     return Path(made["run"])
+
+
+def _finished(folder: Path) -> bool:
+    from plt.data.run import MANIFEST, load_manifest
+
+    return (folder / MANIFEST).exists() and load_manifest(folder).finished
 
 
 def _alike(vanilla: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

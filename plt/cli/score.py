@@ -29,6 +29,7 @@ def command(
     """Score pairs with a trained run: margins and rewards, one row a judgement.
 
     Labels are not needed. A user whom the run does not know gets the population's reward.
+    Processes that torchrun started share the texts.
 
     Example: plt score runs/bradley-terry-3f9c2a1b0d new-pairs.parquet -o scores.parquet
 
@@ -40,9 +41,8 @@ def command(
     from plt.data.table import Meta, write_table
     from plt.train.fitted_run import load_fitted_run
     from plt.train.method import Compute
-    from plt.train.processes import refuse_several
+    from plt.train.processes import leads
 
-    refuse_several("score")
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
     path = run_path(run)
@@ -60,7 +60,7 @@ def command(
         split=prefs.meta.split,
         dropped=dict(scores.dropped),
     )
-    payload = write_table(scores.frame, SCORES, out, meta)
+    payload = write_table(scores.frame, SCORES, out, meta) if leads() else None
     summary = {
         "scores": None if out is None else str(out),
         "run_id": fitted.run.run_id,

@@ -192,10 +192,17 @@ def read_stdin_bytes() -> bytes:
     """Whatever came through the pipe.
 
     Raises:
-        UsageError: stdin is a terminal or closed.
+        UsageError: stdin is a terminal or closed, or several processes would have to share it.
         DataError: It is empty.
     """
+    from plt.train.processes import world_size
+
     hint = "plt dataset-simulate dirichlet | plt dataset-stats -"
+    if world_size() > 1:
+        raise UsageError(
+            f"'-' means standard input, which {world_size()} processes cannot all read",
+            hint="plt dataset-simulate dirichlet -o people.parquet, and name the file",
+        )
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("'-' means standard input, which is closed", hint=hint)
     if sys.stdin.isatty():

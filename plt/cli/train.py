@@ -107,12 +107,15 @@ def command(
 
     Example: plt train split.parquet --method all | plt report -
 
+    Started by torchrun or accelerate, processes share texts and batches, and the first one writes.
+
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
     from plt.cli.cells import Asked, method_names, plan
-    from plt.train.processes import refuse_several
+    from plt.cli.training import Session, scratch_folder
+    from plt.data.cache import cache_dir
+    from plt.train.method import Compute
 
-    refuse_several("train")
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
     shared = {
@@ -131,14 +134,11 @@ def command(
     for name, reason in cells.skipped.items():
         say(f"{name} is left out: {reason}")
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
-    with progress_bar() as progress:
-        from plt.cli.training import Session
-        from plt.data.cache import cache_dir
-        from plt.train.method import Compute
-
+    with progress_bar() as progress, scratch_folder() as scratch:
         compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        inputs = _inputs(prefs, people)
         session = Session(
-            prefs, people, compute, seed, runs, out, arguments, force, _inputs(prefs, people)
+            prefs, people, compute, seed, runs, out, arguments, force, inputs, scratch
         )
         outcome = _run_all(cells.cells, session, fit_baseline=baseline)
     return _result(outcome, cells.skipped)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import traceback
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ class Session:
         arguments: What else was typed and does not change a run.
         force: Do again what is done.
         inputs: Content hashes of the tables.
+        scratch: Where a process that does not lead writes what it throws away; None in the others.
     """
 
     prefs: Preferences
@@ -48,6 +51,7 @@ class Session:
     arguments: Mapping[str, Any]
     force: bool
     inputs: Mapping[str, str]
+    scratch: Path | None = None
 
     def identity(self, cell: Cell) -> Identity:
         """What makes a run of this cell the same run."""
@@ -81,12 +85,26 @@ class Outcome:
     exit_code: int = 0
 
 
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[Path | None]:
+    """A folder for the length of the block in processes that do not lead; None in the first."""
+    from plt.train.processes import leads
+
+    if leads():
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="plt-") as folder:
+        yield Path(folder)
+
+
 def run_cell(cell: Cell, session: Session, outcome: Outcome, *, alone: bool) -> None:
     """Makes the run of a cell, or notes why it failed so that the others can go on.
 
     Raises:
         PltError: The cell is `alone`, and failed.
     """
+    from plt.train.processes import world_size
+
     try:
         outcome.done.append((cell, make_run(cell, session)))
         return
@@ -95,7 +113,8 @@ def run_cell(cell: Cell, session: Session, outcome: Outcome, *, alone: bool) -> 
             raise
         reason, code = ": ".join([error.message, *error.problems]), error.exit_code
     except Exception as error:
-        if alone:
+        # What fails in one process alone must end all, which would wait for it for ever.
+        if alone or world_size() > 1:
             raise
         reason, code = f"{type(error).__name__}: {error}", FAILED
     say(f"{cell.label}: failed: {reason}")
@@ -106,10 +125,15 @@ def run_cell(cell: Cell, session: Session, outcome: Outcome, *, alone: bool) -> 
 def make_run(cell: Cell, session: Session) -> dict[str, Any]:
     """Makes one run, or finds it, and says what came out."""
     from plt.data.run import open_run, recording
+    from plt.train.processes import first_decides
 
     identity = session.identity(cell)
     folder = session.out or session.folder(identity)
-    run = open_run(identity, folder, force=session.force)
+    device = session.compute.device
+    run = first_decides(lambda: open_run(identity, folder, force=session.force), device)
+    work = run.path
+    if session.scratch is not None and not run.finished:
+        run = replace(run, path=session.scratch / run.run_id)
     if run.finished:
         say(f"{cell.label}: this run is done already; --force does it again")
     else:
@@ -117,23 +141,27 @@ def make_run(cell: Cell, session: Session) -> dict[str, Any]:
             say(f"{cell.label}: resuming {run.path}")
         with recording(run, session.arguments):
             try:
-                _fit(run, cell, session)
+                _fit(run, work, cell, session)
             except Exception:
                 run.log(traceback=traceback.format_exc())
                 raise
     return _summary(run, cell)
 
 
-def _fit(run: Run, cell: Cell, session: Session) -> None:
-    """Fits, scores, measures and writes everything but the manifest."""
+def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
+    """Fits, scores, measures and writes everything but the manifest.
+
+    Processes share the folder `work`, where checkpoints are; only the first writes `run` there.
+    """
     from plt.data.run import MODEL
     from plt.data.samples import draw_sample, training_size
     from plt.train.fit import fit_and_score
     from plt.train.method import TrainContext
+    from plt.train.processes import wait_for_all
     from plt.train.scoring import Label
 
     prefs = session.prefs
-    ctx = TrainContext(session.seed, run.path, session.compute, session.people)
+    ctx = TrainContext(session.seed, work, session.compute, session.people)
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
     size = training_size(learnt)
     label = Label(run.run_id, cell.name, session.seed)
@@ -152,6 +180,7 @@ def _fit(run: Run, cell: Cell, session: Session) -> None:
     for note in notes:
         run.log(note=note)
         say(f"{cell.label}: {note}")
+    wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
 
 
 def _write_tables(run: Run, fitted: Fitted, prefs: Preferences, learnt: Preferences) -> None:

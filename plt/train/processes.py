@@ -8,15 +8,17 @@ Alone, nothing here imports torch.
 
 import atexit
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
+from plt.errors import PltError, UsageError
 
-from plt.errors import UsageError
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
-Array = TypeVar("Array", bound=np.ndarray[Any, Any])
+Array = TypeVar("Array", bound="np.ndarray[Any, Any]")
 
 
 def world_size() -> int:
@@ -32,16 +34,6 @@ def leads() -> bool:
 def mine(number: int) -> bool:
     """Whether the share `number` of a job belongs to this process."""
     return number % world_size() == int(os.environ.get("RANK", "0"))
-
-
-def refuse_several(command: str) -> None:
-    """Raises `UsageError` where a launcher started several: each would write the same files."""
-    if world_size() > 1:
-        raise UsageError(
-            f"plt {command} writes from one process, and WORLD_SIZE says that there are"
-            f" {world_size()}",
-            hint=f"env -u WORLD_SIZE -u RANK plt {command} ...",
-        )
 
 
 def summed(part: Array, device: str) -> Array:
@@ -72,6 +64,53 @@ def agreed(value: T, device: str) -> T:
     box = [value]
     torch.distributed.broadcast_object_list(box)
     return box[0]
+
+
+def first_decides(decide: Callable[[], T], device: str) -> T:
+    """What the first process finds or does on the disk, for all; the others wait for it.
+
+    Args:
+        decide: Called in the first process only; what it returns can be pickled.
+        device: As in `summed`.
+
+    Raises:
+        PltError: `decide` raised it; every process does, so that none is waited for.
+    """
+    if world_size() == 1:
+        return decide()
+    outcome: T | PltError | None = None
+    if leads():
+        try:
+            outcome = decide()
+        except PltError as error:
+            outcome = error
+    outcome = agreed(outcome, device)
+    if isinstance(outcome, PltError):
+        raise outcome
+    return outcome  # type: ignore[return-value]  # None only where `decide` returned it
+
+
+def wait_for_all(device: str) -> None:
+    """Returns when every process has come here."""
+    if world_size() > 1:
+        import torch.distributed
+
+        _joined(device)
+        torch.distributed.barrier()
+
+
+def equal_share(total: int, what: str) -> int:
+    """The share of each process of something that all must have alike.
+
+    Raises:
+        UsageError: It cannot be divided.
+    """
+    if total % world_size():
+        raise UsageError(
+            f"{total} {what} cannot be shared equally by {world_size()} processes",
+            hint=f"--set pairs_per_step={world_size() * max(1, total // world_size())}",
+        )
+    return total // world_size()
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from trl import RewardConfig, RewardTrainer
 from plt.errors import FailedError
 from plt.train.backbone import pad_batch, quiet
 from plt.train.method import FloatArray, IntArray, Progress
+from plt.train.processes import equal_share
 from plt.train.tokens import Ids
 
 # TRL reports every trainer to the hub unless this is set before it asks.
@@ -234,7 +235,14 @@ def common_arguments(
         dtype: Forward passes run under autocast to it unless it is float32.
         pairs_per_pass: Rows that fit into one forward pass; a batch is accumulated over as many
             passes as that takes, in equal parts.
+
+    Several processes share every batch equally, so that a step reads the rows that it reads in
+    one; where an epoch ends with a smaller batch, Accelerate fills it up with rows of the first.
+
+    Raises:
+        UsageError: The processes cannot share a batch equally.
     """
+    batch_size = equal_share(batch_size, "rows a step")
     fits = [n for n in range(1, batch_size + 1) if batch_size % n == 0]
     per_pass = max([n for n in fits if n <= pairs_per_pass], default=1)
     on_cpu = device.type == "cpu"
