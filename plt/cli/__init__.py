@@ -64,6 +64,8 @@ def _deliver(outcome: Any) -> int:
     from plt.train.processes import leads
 
     result, as_json = outcome
+    if result.takeover is not None:
+        return int(result.takeover())
     if not leads():
         return int(result.exit_code)
     if result.payload is not None:

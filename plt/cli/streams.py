@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +62,8 @@ class Result:
         lines: The paths of several runs, printed one a line when there are no blocks.
         exit_code: 0, or 1 when the answer to the check is no.
         hint: The next command to type, said on stderr.
+        takeover: Does the rest, with stdout as it was, and returns the exit code; nothing else of
+            the result is shown.
     """
 
     data: Any = None
@@ -71,6 +73,7 @@ class Result:
     lines: tuple[str, ...] = ()
     exit_code: int = 0
     hint: str | None = None
+    takeover: Callable[[], int] | None = None
 
 
 class _Talk:
@@ -87,6 +90,11 @@ def set_quiet(quiet: bool) -> None:
 def set_arguments(arguments: Sequence[str]) -> None:
     """Remembers what was typed behind ``plt``."""
     _Talk.arguments = tuple(arguments)
+
+
+def typed() -> tuple[str, ...]:
+    """What was typed behind ``plt``."""
+    return _Talk.arguments
 
 
 def command_line() -> str:

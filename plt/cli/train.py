@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -21,7 +22,7 @@ from plt.cli.options import (
     Seed,
     Settings,
 )
-from plt.cli.streams import Result, progress_bar, say
+from plt.cli.streams import Result, progress_bar, say, typed
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +86,10 @@ def command(
         Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
         typer.Option("--users", help="A users/1 table: profiles and attributes of people."),
     ] = None,
+    launch: Annotated[
+        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--launch", help="An Accelerate config: run in the processes it says."),
+    ] = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,
@@ -103,19 +108,24 @@ def command(
     A personal method is also scored as the wrong user, and with --sham train (the default for
     heads) fitted again on shuffled ids; its gain over bradley-terry is said with both beside it.
 
+    Started by torchrun, by accelerate or by --launch, processes share texts and batches, and the
+    first one writes.
+
     Example: plt train split.parquet --method bradley-terry
 
     Example: plt train split.parquet --method all | plt report -
-
-    Started by torchrun or accelerate, processes share texts and batches, and the first one writes.
 
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
     from plt.cli.cells import Asked, method_names, plan
     from plt.cli.training import Session, scratch_folder
     from plt.data.cache import cache_dir
+    from plt.train.launch import launch as start
     from plt.train.method import Compute
+    from plt.train.processes import world_size
 
+    if launch is not None and world_size() == 1:
+        return Result(takeover=partial(start, launch, typed()))
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
     shared = {

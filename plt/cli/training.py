@@ -157,7 +157,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.data.samples import draw_sample, training_size
     from plt.train.fit import fit_and_score
     from plt.train.method import TrainContext
-    from plt.train.processes import wait_for_all
+    from plt.train.processes import wait_for_all, world_size
     from plt.train.scoring import Label
 
     prefs = session.prefs
@@ -177,6 +177,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
         notes.append(f"learnt from {size.rows:,} of {total:,} training rows{mean}{spread}")
     training = asdict(size) | {"rows_a_user": size.rows_a_user}
     run.record |= {"dropped": dict(fitted.scores.dropped), "notes": notes, "training": training}
+    run.record["processes"] = world_size()
     for note in notes:
         run.log(note=note)
         say(f"{cell.label}: {note}")

@@ -13,6 +13,8 @@ from plt.cli import main
 from plt.data.run import load_run
 from plt.data.schema import SCORES
 from plt.data.table import read_table
+from plt.errors import UsageError
+from plt.train.launch import read_launch_config, without_flag
 
 KEY = ["run_id", "user_id", "pair_id", "occurrence", "control"]
 METHODS = "length,bradley-terry,individual"
@@ -128,3 +130,62 @@ def test_standard_input_is_refused_and_nothing_written(
     assert main(["train", "-", "--method", "length"]) == 2
     assert "which 2 processes cannot all read" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
+
+
+def accelerate_config(folder: Path, **changed: object) -> Path:
+    """A file as `accelerate config` writes it, for two processes on the CPU."""
+    facts: dict[str, object] = {
+        "compute_environment": "LOCAL_MACHINE", "distributed_type": "MULTI_CPU",
+        "num_processes": 2, "num_machines": 1, "use_cpu": True, "mixed_precision": "no",
+    }  # fmt: skip
+    path = folder / "accelerate.json"
+    path.write_text(json.dumps(facts | changed))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"distributed_type": "NO"}, "distributed_type is NO: one process starts"),
+        ({"distributed_type": "MULTI_GPU"}, "MULTI_GPU, but use_cpu is true"),
+        ({"distributed_type": "FSDP", "use_cpu": False}, "but this machine has no accelerator"),
+        ({"num_processes": 1}, "num_processes is 1; one process needs no --launch"),
+        ({"num_machines": 2}, "several machines without accelerators"),
+        ({"distributed_type": "SIDEWAYS"}, "cannot read"),
+    ],
+)
+def test_a_configuration_that_silently_starts_one_process_is_refused(
+    changed: dict[str, object], problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError) as error:
+        read_launch_config(accelerate_config(tmp_path, **changed), accelerators=0)
+    assert problem in str(error.value)
+
+
+def test_the_flag_is_taken_off_the_line() -> None:
+    line = ["train", "t", "--launch", "a.yaml", "--method", "length", "--launch=b.yaml"]
+    assert without_flag(line) == ["train", "t", "--method", "length"]
+
+
+@pytest.mark.slow
+def test_launch_starts_the_processes_of_a_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = Path.cwd()
+    people(tmp_path, monkeypatch)
+    monkeypatch.chdir(here)
+    config = accelerate_config(tmp_path)
+    plt = [sys.executable, "-m", "plt", "train", "t.parquet", "--launch", str(config)]
+    environment = {**os.environ, "PYTHONPATH": str(here), "PLT_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [*plt, "--method", "length"], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    run = load_run(tmp_path / done.stdout.strip())
+    assert run.record["processes"] == 2
+    wrong = subprocess.run(
+        [*plt, "--method", "length", "--set", "nonsense=1"], cwd=tmp_path, env=environment,
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("nonsense") >= 1
