@@ -183,8 +183,8 @@ def test_soft_prompts_tell_users_apart_and_take_newcomers(
     assert toward_nice(adapted, prefs, "new") < toward_nice(adapted, prefs, "other")
     assert_kept(adapted, soft, prefs, "a", "b", None)
     alone = soft.adapt(newcomers.filter(pl.col("user_id") == "new"), ctx)
-    both = (rewards(method, prefs, "new") for method in (adapted, alone))
-    assert np.allclose(*both, rtol=0, atol=1e-5)
+    one, other = (rewards(method, prefs, "new") for method in (adapted, alone))
+    assert np.allclose(one, other, rtol=0, atol=1e-5)
     adapted.save(tmp_path)
     loaded = PRm.load(tmp_path, ctx.compute)
     assert loaded.users == adapted.users
