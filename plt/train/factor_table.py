@@ -104,21 +104,16 @@ class FactorTable:
         return cls(table, arrays["basis"], arrays["coordinates"], prior, simplex)
 
 
-def refuse_factorisation(
-    name: str, tune: str, size_key: str, size: int, problems: Sequence[str]
-) -> None:
+def refuse_factorisation(name: str, size_key: str, size: int, problems: Sequence[str]) -> None:
     """Raises `UsageError` with everything that is wrong with the settings of `name`.
 
     Args:
         name: The method.
-        tune: How much of the backbone is trained.
         size_key: What the method calls its number of factors.
         size: The number.
         problems: What is wrong besides.
     """
     found = list(problems)
-    if tune != "head":
-        found.append(f"'tune' is '{tune}', expected 'head': the factors are on frozen features")
     if size < 1:
         found.append(f"'{size_key}' is {size}, expected 1 or more")
     if found:

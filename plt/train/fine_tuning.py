@@ -21,19 +21,39 @@ if TYPE_CHECKING:
 
 
 def fine_tune(
-    judgements: Judgements, settings: RewardSettings, ctx: TrainContext, labels: Labels = "votes"
+    judgements: Judgements,
+    settings: RewardSettings,
+    ctx: TrainContext,
+    labels: Labels = "votes",
+    *,
+    grouped: bool = False,
 ) -> "TunedReward":
-    """One reward model from all training rows; validation rows are not used."""
+    """One reward model from all training rows; validation rows are not used.
+
+    Args:
+        judgements: Training and validation rows.
+        settings: Backbone and training.
+        ctx: Seed, work directory, device, dtype, progress.
+        labels: Every judgement, or one label a pair.
+        grouped: Whether a step reads all judgements of its pairs, each text once
+            (`plt.train.joint_fit`); else TRL's trainer reads them one by one.
+    """
     from plt.train.trl_bridge import directed_pairs
     from plt.train.tuned import TunedReward
 
     train = judgements.select(~judgements.validation)
-    a, b, label = train.a, train.b, train.label
     if labels == "majority":
         rows, label, _ = label_pairs(train, labels)
-        a, b = a[rows], b[rows]
-    texts, used = used_texts(train.texts, np.concatenate([a, b]))
-    pairs = directed_pairs(used[: len(a)], used[len(a) :], label)
+        columns = (train.a[rows], train.b[rows], train.pair[rows], train.user[rows])
+        kept = np.zeros(len(rows), dtype=bool)
+        train = Judgements(train.texts, *columns, train.users, label, kept)
+    if grouped:
+        from plt.train.joint import Sharing, fit_heads
+        from plt.train.user_model import UserModelShape
+
+        return fit_heads(train, (), settings, Sharing(UserModelShape("uniform", 1)), ctx)[0]
+    texts, used = used_texts(train.texts, np.concatenate([train.a, train.b]))
+    pairs = directed_pairs(used[: len(train)], used[len(train) :], train.label)
     return TunedReward.fit(texts, pairs, model=settings.model, tuning=settings.tuning(), ctx=ctx)
 
 
@@ -51,6 +71,11 @@ def describe(settings: RewardSettings) -> str:
         f"--tune {settings.tune}: {schedule.epochs:g} epochs, learning rate"
         f" {schedule.learning_rate:g}, {schedule.batch_size} judgements a step"
     )
+
+
+def describe_fit(settings: RewardSettings, losses: Sequence[float]) -> str:
+    """`describe`, and where the loss began and ended."""
+    return f"{describe(settings)}; loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last"
 
 
 class UserRewards(Protocol):

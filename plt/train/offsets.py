@@ -143,9 +143,7 @@ def fit_offsets(rows: OffsetRows, alpha: float, l2: float | None, shared: RidgeH
     if l2 is not None:
         return fitted(l2, "as set")
     if float(rows.held_out.weight.sum()) < MIN_VALIDATION_ROWS:
-        deviations = [OffsetPenalties(1.0, l2, scale).deviation(alpha) for l2 in L2_GRID]
-        evidence = [offset_evidence(rows.users, start, d) for d in deviations]
-        return fitted(L2_GRID[int(np.argmax(evidence))], "chosen by evidence")
+        return fitted(l2_by_evidence(rows.users, start, scale, alpha), "chosen by evidence")
     fits = [fitted(candidate, "chosen by validation") for candidate in L2_GRID]
     losses = [_loss(rows.held_out, fit.heads) for fit in fits]
     return fits[int(np.argmin(losses))]
@@ -177,6 +175,20 @@ def offset_evidence(problems: Problems, generic: FloatArray, deviation: float) -
         form, fit, _ = _solved(problems.padded(groups), generic, deviation)
         total += float(fit.log_evidence(form, np.ones(len(groups))).sum())
     return total
+
+
+def l2_by_evidence(problems: Problems, generic: FloatArray, scale: float, alpha: float) -> float:
+    """The penalty of `L2_GRID` under which all groups' rows are most probable around a given e_0.
+
+    Args:
+        problems: Training rows, one group a user.
+        generic: e_0, shape (d,).
+        scale: What features are divided by.
+        alpha: Weight of the users' branch, above 0.
+    """
+    deviations = [OffsetPenalties(1.0, l2, scale).deviation(alpha) for l2 in L2_GRID]
+    evidence = [offset_evidence(problems, generic, deviation) for deviation in deviations]
+    return L2_GRID[int(np.argmax(evidence))]
 
 
 def fit_generic(

@@ -42,6 +42,19 @@ def shrunken_heads(problems: Problems, prior: Prior) -> FloatArray:
     return heads
 
 
+def moments(weights: FloatArray) -> Prior:
+    """The Gaussian with mean and covariance of weights of shape (U, J).
+
+    Few users leave directions without any variance, in which a newcomer could not differ: a
+    hundredth of the mean variance is added to each.
+    """
+    mean = weights.mean(axis=0)
+    spread = weights - mean
+    covariance = spread.T @ spread / len(weights)
+    floor = 0.01 * float(np.trace(covariance)) / len(mean) + np.finfo(float).tiny
+    return Prior(mean, np.linalg.cholesky(covariance + floor * np.eye(len(mean))))
+
+
 def fit_prior(problems: Problems, start: Prior, iterations: int) -> Prior:
     """EM steps from a starting prior.
 

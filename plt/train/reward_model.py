@@ -101,6 +101,12 @@ def build_reward_model(source: ModelSource, dtype: torch.dtype) -> RewardModel:
     return model
 
 
+def unwrapped(net: Any) -> RewardModel:
+    """The reward model, with any adapters in it."""
+    model: RewardModel = net if isinstance(net, RewardModel) else net.get_base_model()
+    return model
+
+
 def own_head(source: ModelSource) -> Tensor | None:
     """The (1, d) head of a causal model that was trained as a reward model, else None."""
     for path in sorted(Path(source.path).glob("*.safetensors")):

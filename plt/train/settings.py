@@ -34,9 +34,11 @@ class RewardSettings:
         lora_alpha: Their scale is alpha / rank.
         lora_targets: Names of layers, separated by commas.
         zero_l2: Whether a method can be fitted without a penalty.
+        tuned_only: Settings of a method that mean nothing without fine-tuning.
     """
 
     zero_l2: ClassVar[bool] = False
+    tuned_only: ClassVar[tuple[str, ...]] = ()
     model: str = "builtin:minilm"
     tune: Tune = "head"
     max_length: int | None = None
@@ -51,7 +53,7 @@ class RewardSettings:
     def __post_init__(self) -> None:
         if not (self.zero_l2 and self.l2 == 0):
             refuse_penalty(self.l2)
-        useless = TUNED_ONLY if self.tune == "head" else HEAD_ONLY
+        useless = (*TUNED_ONLY, *self.tuned_only) if self.tune == "head" else HEAD_ONLY
         given = [name for name in useless if getattr(self, name) is not None]
         if given:
             raise UsageError(

@@ -1,24 +1,29 @@
 """One user-blind reward model, fine-tuned by TRL: `--tune lora` and `--tune full`."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from plt.data.table import atomic_path, write_text
 from plt.errors import ArtifactError, DataError, FailedError
 from plt.train.backbone import load_tokenizer, pad_batch, resolve_device, resolve_dtype
-from plt.train.method import Compute, FloatArray, Texts, TrainContext
+from plt.train.features import EncodeWindow, find_or_encode, kept_vectors
+from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
 from plt.train.model_source import ModelSource, resolve_model
 from plt.train.processes import mine, summed
-from plt.train.reward_model import own_head
-from plt.train.tokens import WINDOW_TEXTS, Ids, TextEncoder, window_batches
+from plt.train.reward_model import own_head, unwrapped
+from plt.train.tokens import RENDERING_VERSION, WINDOW_TEXTS, Ids, TextEncoder, window_batches
 from plt.train.trl_bridge import DirectedPairs, reward_arguments, train
 from plt.train.tuning import (
     Tuning,
@@ -172,11 +177,64 @@ class TunedReward:
             )
         return rewards
 
-    def _score(self, ids: Sequence[Ids], device: torch.device) -> FloatArray:
-        tokens, mask = (tensor.to(device) for tensor in pad_batch(ids))
+    def vectors(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
+        """What the head reads of n texts, (n, d); kept in the cache as frozen features are.
+
+        Args:
+            texts: n texts.
+            compute: Device, batch size, cache and progress; the dtype is the one of training.
+        """
+        device = resolve_device(compute.device)
+
+        def loaded() -> tuple[int, EncodeWindow]:
+            self.model.to(device)
+            return int(self.model.config.hidden_size), lambda rows: self._window(
+                texts, rows, compute
+            )
+
+        facts = {
+            "rendering": RENDERING_VERSION,
+            "tuned": self.weights_digest,
+            "dtype": self.dtype,
+            "max_length": self.encoder.max_length,
+        }
+        store = kept_vectors("features", self.source, facts, compute)
+        what = "encoding texts"
+        return find_or_encode(texts, self.source.causal, store, loaded, compute, what).vectors
+
+    @cached_property
+    def weights_digest(self) -> str:
+        """SHA-256 over the trained weights."""
+        return hashlib.sha256(save(trained_weights(self.model))).hexdigest()
+
+    def _window(self, texts: Texts, rows: IntArray, compute: Compute) -> NDArray[np.float32]:
+        """Vectors of a window; several processes share its batches, which are those of one."""
+        device = resolve_device(compute.device)
+        vectors = np.zeros((len(rows), self.model.config.hidden_size), dtype=np.float32)
+        batches = window_batches(self.encoder, texts, rows, compute.batch_size)
+        for number, (places, ids) in enumerate(batches):
+            if mine(number):
+                tokens, mask = (tensor.to(device) for tensor in pad_batch(ids))
+                with self._reading(device):
+                    found = unwrapped(self.model).vectors(tokens, mask)
+                vectors[places] = found.cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise FailedError(
+                f"{self.source.name}, fine-tuned, gave states that are no numbers, in {self.dtype}",
+                hint="--dtype float32",
+            )
+        return summed(vectors, compute.device)
+
+    @contextmanager
+    def _reading(self, device: torch.device) -> Iterator[None]:
         dtype = resolve_dtype(self.dtype)
         autocast = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
         with torch.inference_mode(), autocast:
+            yield
+
+    def _score(self, ids: Sequence[Ids], device: torch.device) -> FloatArray:
+        tokens, mask = (tensor.to(device) for tensor in pad_batch(ids))
+        with self._reading(device):
             logits = self.model(input_ids=tokens, attention_mask=mask).logits
         found: FloatArray = logits[:, 0].double().cpu().numpy()
         return found

@@ -152,7 +152,7 @@ def test_identity_weights_are_a_head_a_user() -> None:
 
 def test_every_wrong_setting_is_named() -> None:
     with pytest.raises(UsageError) as caught:
-        refuse_factorisation("pref", "lora", "factors", 0, ["'impute' is -1"])
-    assert len(caught.value.problems) == 3
+        refuse_factorisation("pref", "factors", 0, ["'impute' is -1"])
+    assert len(caught.value.problems) == 2
     assert caught.value.hint == "plt ls methods pref"
-    refuse_factorisation("pref", "head", "factors", 1, [])
+    refuse_factorisation("pref", "factors", 1, [])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,16 @@ from plt.train.factors import (
     random_factors,
     user_averaged,
 )
-from plt.train.features import features
+from plt.train.fine_tuning import load_tuned
 from plt.train.heads import Problems
 from plt.train.judgements import named_users, read_judgements
 from plt.train.linear import user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
 from plt.train.prior import Prior
-from plt.train.settings import RewardSettings
+from plt.train.tuned_heads import TUNED, FactorSettings, fine_tune_factors, text_features
+
+if TYPE_CHECKING:
+    from plt.train.tuned import TunedReward
 
 NAME = "lore"
 SEED_STAGE = 13
@@ -40,7 +43,7 @@ PLACE_STEPS, PLACE_RATE = 500, 0.1
 
 
 @dataclass(frozen=True)
-class Config(RewardSettings):
+class Config(FactorSettings):
     """Backbone, basis and how it is fitted.
 
     Attributes:
@@ -55,14 +58,16 @@ class Config(RewardSettings):
     """
 
     basis: int = 5
-    averaging: Literal["users", "rows"] = "users"
+    averaging: Literal["rows", "users"] = "users"
     compat: Literal["none", "lore"] = "none"
 
     def __post_init__(self) -> None:
         problems = []
         if self.compat == "lore" and self.l2 is not None:
             problems.append(f"'l2' is {self.l2}, but compat 'lore' has no penalty")
-        refuse_factorisation(NAME, self.tune, "basis", self.basis, problems)
+        if self.tune != "head":
+            problems += self.needs_head({"compat": self.compat == "lore"})
+        refuse_factorisation(NAME, "basis", self.basis, problems)
         super().__post_init__()
 
 
@@ -74,17 +79,21 @@ class Lore:
     basis under a ridge penalty and the logits of the weights under a standard normal prior
     (`plt.train.factors`); validation rows choose the ridge only. A newcomer gets weights, the
     basis stays. The population (unknown users and None) has the mean weights of those who were
-    fitted. No user can reverse a basis reward: people with opposite tastes need two.
+    fitted. No user can reverse a basis reward: people with opposite tastes need two. With `tune` =
+    ``lora`` or ``full`` the backbone learns with both, without a penalty, and validation rows are
+    not used.
 
     Attributes:
         config: What is fitted, on what.
         fitted: Basis and weights; None before `fit`.
+        backbone: What was fine-tuned under them; None with frozen features.
         compute: How to compute features when scoring.
         notes: How the fit came about, and who has no weights.
     """
 
     config: Config = field(default_factory=Config)
     fitted: FactorTable | None = None
+    backbone: "TunedReward | None" = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
@@ -104,9 +113,20 @@ class Lore:
         judgements = read_judgements(prefs)
         train = judgements.select(~judgements.validation)
         users, notes = named_users(train, judgements)
-        vectors = self._features(judgements.texts, ctx.compute)
+        vectors = text_features(judgements.texts, self.config, None, ctx.compute)
         rng = np.random.default_rng([ctx.seed, SEED_STAGE])
         problems = user_problems(train, vectors, users)
+        if self.config.tune != "head":
+            drawn = random_factors(
+                rng, (len(users), self.config.basis, vectors.shape[1]), simplex=True
+            )
+            start = replace(drawn, basis=drawn.basis / problems.pooled_scale())
+            backbone, table, how = fine_tune_factors(
+                train, users, self.config, ctx, start, self.config.averaging
+            )
+            return replace(
+                self, fitted=table, backbone=backbone, compute=ctx.compute, notes=(how, *notes)
+            )
         if self.config.averaging == "users":
             problems = user_averaged(problems)
         if self.config.compat == "lore":
@@ -148,6 +168,8 @@ class Lore:
         if self.fitted is None:
             raise ValueError("save after fit or load")
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
+        if self.backbone is not None:
+            self.backbone.save(path / TUNED)
         save_artifact(path, NAME, self.fitted.arrays(), record)
 
     @classmethod
@@ -155,10 +177,11 @@ class Lore:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
         rewards = FactorTable.from_arrays(arrays, record["users"], simplex=True)
-        return cls(Config(**record["config"]), rewards, compute, tuple(record["notes"]))
+        backbone = load_tuned(path / TUNED) if (path / TUNED).exists() else None
+        return cls(Config(**record["config"]), rewards, backbone, compute, tuple(record["notes"]))
 
     def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
-        return features(texts, self.config.model, compute, max_length=self.config.max_length)
+        return text_features(texts, self.config, self.backbone, compute)
 
 
 def _fit_as_published(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,14 +19,22 @@ from plt.train.factor_table import (
     refuse_factorisation,
 )
 from plt.train.factors import FactorFit, FactorRows, Factors, fit_best, random_factors
-from plt.train.features import features
+from plt.train.fine_tuning import load_tuned
 from plt.train.heads import Problems
 from plt.train.judgements import named_users, read_judgements
 from plt.train.linear import user_problems
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
-from plt.train.prior import Prior
-from plt.train.settings import RewardSettings
+from plt.train.prior import Prior, moments
+from plt.train.tuned_heads import (
+    TUNED,
+    FactorSettings,
+    fine_tune_factors,
+    text_features,
+)
 from plt.train.vote_factors import VoteMatrix, regressed, vote_factors, with_vote_factors
+
+if TYPE_CHECKING:
+    from plt.train.tuned import TunedReward
 
 NAME = "pref"
 SEED_STAGE = 12
@@ -36,7 +44,7 @@ COMPAT_STEPS, COMPAT_RATE = 1000, 0.01
 
 
 @dataclass(frozen=True)
-class Config(RewardSettings):
+class Config(FactorSettings):
     """Backbone, factors and how they are fitted.
 
     Attributes:
@@ -70,7 +78,10 @@ class Config(RewardSettings):
             problems.append("'l2' is 0, which is no prior of a newcomer: not with prior=isotropic")
         if self.compat == "pref" and self.init == "random":
             problems.append("'init' is 'random', but compat 'pref' starts from the votes")
-        refuse_factorisation(NAME, self.tune, "factors", self.factors, problems)
+        if self.tune != "head":
+            frozen = {"prior": self.prior == "isotropic", "compat": self.compat == "pref"}
+            problems += self.needs_head(frozen)
+        refuse_factorisation(NAME, "factors", self.factors, problems)
         super().__post_init__()
 
 
@@ -82,19 +93,23 @@ class Pref:
     first singular vector is the constant), its pair factors are regressed on the features, and
     both factors are then fitted to the judgements together (`plt.train.factors`). The paper
     penalises lambda alone, which a large phi escapes; here phi has the same penalty, chosen on
-    validation rows. l2 = 0 is the No-Reg ablation: the number of steps ends it. A newcomer gets the
+    validation rows. l2 = 0 is the No-Reg ablation: the number of steps ends it. With `tune` =
+    ``lora`` or ``full`` the backbone learns with both factors, from the same start and without a
+    penalty, and validation rows are not used. A newcomer gets the
     most probable lambda under a Gaussian around the training users' mean, found by Newton's
     method; the population has that mean.
 
     Attributes:
         config: What is fitted, on what.
         fitted: Factors and lambdas; None before `fit`.
+        backbone: What was fine-tuned under them; None with frozen features.
         compute: How to compute features when scoring.
         notes: How the fit came about, and who has no lambda.
     """
 
     config: Config = field(default_factory=Config)
     fitted: FactorTable | None = None
+    backbone: "TunedReward | None" = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
 
@@ -121,12 +136,17 @@ class Pref:
         judgements = read_judgements(prefs)
         train = judgements.select(~judgements.validation)
         users, notes = named_users(train, judgements)
-        vectors = self._features(judgements.texts, ctx.compute)
+        vectors = text_features(judgements.texts, self.config, None, ctx.compute)
         problems = user_problems(train, vectors, users)
         held_out = user_problems(judgements.select(judgements.validation), vectors, users)
         scale = problems.pooled_scale()
         rows, held_out_rows = FactorRows(problems, scale), FactorRows(held_out, scale)
         start = self._start(problems, scale, ctx.seed)
+        if self.config.tune != "head":
+            start = replace(start, basis=start.basis / scale)
+            backbone, fitted, how = fine_tune_factors(train, users, self.config, ctx, start)
+            notes = (f"{self.config.factors} factors, {how}", *notes)
+            return replace(self, fitted=fitted, backbone=backbone, compute=ctx.compute, notes=notes)
         fit = fit_best(rows, held_out_rows, start, self.config.l2)
         prior = self._prior(problems, fit, scale)
         population = fit.factors.weights.mean(axis=0)
@@ -149,6 +169,8 @@ class Pref:
     def save(self, path: Path) -> None:
         """Writes factors, lambdas, users and config."""
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
+        if self.backbone is not None:
+            self.backbone.save(path / TUNED)
         save_artifact(path, NAME, self._fitted().arrays(), record)
 
     @classmethod
@@ -156,7 +178,8 @@ class Pref:
         """The inverse of `save`."""
         arrays, record = load_artifact(path, NAME)
         fitted = FactorTable.from_arrays(arrays, record["users"], simplex=False)
-        return cls(Config(**record["config"]), fitted, compute, tuple(record["notes"]))
+        backbone = load_tuned(path / TUNED) if (path / TUNED).exists() else None
+        return cls(Config(**record["config"]), fitted, backbone, compute, tuple(record["notes"]))
 
     def _fitted(self) -> FactorTable:
         if self.fitted is None:
@@ -164,7 +187,7 @@ class Pref:
         return self.fitted
 
     def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
-        return features(texts, self.config.model, compute, max_length=self.config.max_length)
+        return text_features(texts, self.config, self.backbone, compute)
 
     def _start(self, problems: Problems, scale: float, seed: int) -> Factors:
         config = self.config
@@ -191,19 +214,6 @@ class Pref:
             return moments(fit.factors.weights)
         # Its mean is this one up to the tolerance of the fit: one population, not two.
         return Prior(mean, learnt_prior(problems, fit.factors, scale, fit.l2).factor)
-
-
-def moments(weights: FloatArray) -> Prior:
-    """The Gaussian with mean and covariance of weights of shape (U, J).
-
-    Few users leave directions without any variance, in which a newcomer could not differ: a
-    hundredth of the mean variance is added to each.
-    """
-    mean = weights.mean(axis=0)
-    spread = weights - mean
-    covariance = spread.T @ spread / len(weights)
-    floor = 0.01 * float(np.trace(covariance)) / len(mean) + np.finfo(float).tiny
-    return Prior(mean, np.linalg.cholesky(covariance + floor * np.eye(len(mean))))
 
 
 def _placed_as_published(problems: Problems, users: Sequence[str], seed: int) -> FloatArray:

@@ -11,7 +11,8 @@ from plt.train.factors import MAX_ITERATIONS
 from plt.train.features import features
 from plt.train.judgements import distinct_texts, read_judgements
 from plt.train.method import FloatArray, TrainContext
-from plt.train.methods.pref import Config, Pref, moments
+from plt.train.methods.pref import Config, Pref
+from plt.train.prior import moments
 from tests.train.methods.pref_ablations import ablations
 from tests.train.methods.tables import judged, merged
 
@@ -151,7 +152,7 @@ def test_moments_are_mean_and_covariance() -> None:
 
 def test_every_wrong_setting_is_named() -> None:
     with pytest.raises(UsageError) as caught:
-        Config(factors=0, l2=-1.0, tune="lora", impute=-1)
+        Config(factors=0, l2=-1.0, tune="lora", impute=-1, prior="isotropic")
     assert len(caught.value.problems) == 4
     assert caught.value.hint == "plt ls methods pref"
     with pytest.raises(UsageError, match="pref"):
