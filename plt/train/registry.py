@@ -108,6 +108,16 @@ METHODS: dict[str, MethodCard] = {
         paper="Chen et al. 2024",
         personal=True,
     ),
+    "oracle": MethodCard(
+        target="plt.train.methods.oracle:Oracle",
+        config="plt.train.methods.oracle:Config",
+        summary="the true rewards of a simulated population: the most that can be reached",
+        paper="baseline",
+        personal=True,
+        trains=False,
+        backbone="none",
+        reads_truth=True,
+    ),
 }
 
 
