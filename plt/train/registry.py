@@ -118,6 +118,16 @@ METHODS: dict[str, MethodCard] = {
         backbone="none",
         reads_truth=True,
     ),
+    "icl": MethodCard(
+        target="plt.train.methods.icl:Icl",
+        config="plt.train.methods.icl:Config",
+        summary="one reward model that reads the person's past choices before each new pair",
+        paper="Nam et al. 2025 (PLUS)",
+        personal=True,
+        needs_history=True,
+        scores="margin",
+        aliases=("in-context",),
+    ),
 }
 
 
