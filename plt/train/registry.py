@@ -128,6 +128,14 @@ METHODS: dict[str, MethodCard] = {
         scores="margin",
         aliases=("in-context",),
     ),
+    "conditional": MethodCard(
+        target="plt.train.methods.conditional:Conditional",
+        config="plt.train.methods.conditional:Config",
+        summary="one reward model that reads the person's id before the prompt",
+        paper="Dong et al. 2025",
+        personal=True,
+        aliases=("conditional-rm",),
+    ),
 }
 
 
