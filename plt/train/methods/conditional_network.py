@@ -77,22 +77,21 @@ class IdNetwork(nn.Module):
 
 
 class Newcomer(nn.Module):
-    """What is added to the code of one further user; everything else is fixed."""
+    """The code of one further user, from the mean of all known ones; everything else is fixed."""
 
-    def __init__(self, known: IdNetwork, code: FloatArray) -> None:
+    def __init__(self, known: IdNetwork) -> None:
         super().__init__()
         self.known = known
-        self.code = torch.from_numpy(code)
-        self.offset = nn.Parameter(torch.zeros(len(code), dtype=torch.float64))
+        self.code = nn.Parameter(torch.zeros(known.codes.shape[1], dtype=torch.float64))
 
     def row_losses(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor, label: Tensor) -> Tensor:
-        """What each judgement of the newcomer costs, shape (N,); `user` is 0."""
-        person = (self.code + self.offset) @ self.known.of_code.T
-        return self.known.losses(self.known.read(phi), a, b, person.expand(len(a), -1), label)
+        """What each judgement of the newcomer costs, shape (N,); `user` changes nothing."""
+        person = (self.code @ self.known.of_code.T).expand(len(a), -1)
+        return self.known.losses(self.known.read(phi), a, b, person, label)
 
     def beyond_rows(self, rows: Rows, l2: float) -> Tensor:
-        """A standard normal prior of the offset, wide: codes have length 1 or so; not of `l2`."""
-        return sum_of_squares((self.offset,)) / 2
+        """A standard normal prior of the code; `l2` changes nothing."""
+        return sum_of_squares((self.code,)) / 2
 
 
 def sum_of_squares(weights: Sequence[Tensor]) -> Tensor:
