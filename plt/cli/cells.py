@@ -197,7 +197,7 @@ def _why_not(name: str, prefs: Preferences, has_profiles: bool) -> str | None:
         return "the table does not say who judged"
     if card.needs_profile and not has_profiles and votes["profile"].null_count() == votes.height:
         return "the table has no profiles, and no --users table is given"
-    if getattr(card, "reads_truth", False) and prefs.meta.truth is None:
+    if card.reads_truth and prefs.meta.truth is None:
         return "the table is not simulated, so nobody knows its truth"
     return None
 

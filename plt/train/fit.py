@@ -9,6 +9,7 @@ from plt.data.preferences import Preferences
 from plt.data.run import CHECKPOINTS
 from plt.train.judgements import training_view
 from plt.train.method import Method, TrainContext
+from plt.train.registry import METHODS
 from plt.train.scoring import SHUFFLED_IDS, WRONG_USER, Label, Scores, score_pairs
 from plt.train.shams import Sham, shuffled_ids
 
@@ -46,7 +47,8 @@ def fit_and_score(
         prefs: The whole split table.
         method: Not yet fitted.
         ctx: Seed, work directory, compute.
-        label: What identifies the run; its seed must be that of `ctx`.
+        label: What identifies the run; its seed must be that of `ctx`. A method whose card says
+            that it reads the truth is told that of `prefs`.
         splits: Which rows to score.
         sham: ``score`` adds scores as the wrong user; ``train`` also fits the method a second time
             with shuffled ids (`plt.train.shams`) and scores the same rows with that.
@@ -62,6 +64,8 @@ def fit_and_score(
         FailedError: The fit diverges, or a margin is not finite.
     """
     view = training_view(learn_from or prefs)
+    if (card := METHODS.get(label.method)) is not None and card.reads_truth:
+        ctx = replace(ctx, truth=prefs.meta.truth)
     fitted = method.fit(view, ctx)
     rows, dropped = _scored_rows(prefs, splits)
     passes = [score_pairs(fitted, rows, label)]

@@ -50,6 +50,10 @@ class Judgements:
     def __len__(self) -> int:
         return len(self.label)
 
+    def names(self) -> list[str | None]:
+        """Who judged, one name a row; None where nobody is named."""
+        return [self.users[code] if code >= 0 else None for code in self.user]
+
     def select(self, rows: NDArray[np.bool_]) -> "Judgements":
         """The judgements that `rows` marks; texts and users stay as they are."""
         return Judgements(

@@ -66,12 +66,15 @@ class TrainContext:
         work_dir: The only place that a method may write to.
         compute: Device, dtype, batch size, cache, progress.
         users: A `users/1` table, when the data came with one.
+        truth: `Meta.truth` of a simulated table, for methods whose card says `reads_truth`; every
+            other method is given None.
     """
 
     seed: int
     work_dir: Path
     compute: Compute = field(default_factory=Compute)
     users: pl.DataFrame | None = None
+    truth: Mapping[str, Any] | None = None
 
 
 @runtime_checkable
@@ -156,6 +159,8 @@ class MethodCard:
         scores: ``reward`` or ``margin``: which of the two it implements.
         backbone: What it needs of a language model.
         aliases: Other names that it answers to.
+        reads_truth: Whether it is told the truth of a simulated population, and so is no method
+            but what methods are compared with.
     """
 
     target: str
@@ -169,3 +174,4 @@ class MethodCard:
     scores: Literal["reward", "margin"] = "reward"
     backbone: Literal["none", "features", "forward"] = "features"
     aliases: tuple[str, ...] = ()
+    reads_truth: bool = False

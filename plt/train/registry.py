@@ -108,6 +108,34 @@ METHODS: dict[str, MethodCard] = {
         paper="Chen et al. 2024",
         personal=True,
     ),
+    "oracle": MethodCard(
+        target="plt.train.methods.oracle:Oracle",
+        config="plt.train.methods.oracle:Config",
+        summary="the true rewards of a simulated population: the most that can be reached",
+        paper="baseline",
+        personal=True,
+        trains=False,
+        backbone="none",
+        reads_truth=True,
+    ),
+    "icl": MethodCard(
+        target="plt.train.methods.icl:Icl",
+        config="plt.train.methods.icl:Config",
+        summary="one reward model that reads the person's past choices before each new pair",
+        paper="Nam et al. 2025 (PLUS)",
+        personal=True,
+        needs_history=True,
+        scores="margin",
+        aliases=("in-context",),
+    ),
+    "conditional": MethodCard(
+        target="plt.train.methods.conditional:Conditional",
+        config="plt.train.methods.conditional:Config",
+        summary="one reward model that reads the person's id before the prompt",
+        paper="Dong et al. 2025",
+        personal=True,
+        aliases=("conditional-rm",),
+    ),
 }
 
 

@@ -1,10 +1,15 @@
-"""Twelve people who disagree about style: six like it warm, six like it dry."""
+"""Thirteen people who disagree about style: half like it one way, half the other."""
+
+import functools
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences, build
+from plt.data.simulate import mirrored
 from plt.data.table import Meta
+from plt.train.registry import method_card
 
 TOPICS = (
     "bread", "bicycles", "gardens", "taxes", "running", "chess", "sleep", "coffee", "travel",
@@ -24,6 +29,24 @@ DRY = (
 )
 N_USERS = 12
 PAIRS_A_USER = 20
+SPLIT = ["train"] * 21 + ["val"] * 3 + ["test"] * 6
+
+
+@functools.cache
+def population_of(method: str) -> Preferences:
+    """The table that a method is held to: one with a truth for those that read it."""
+    return simulated() if method_card(method).reads_truth else population()
+
+
+def seen(prefs: Preferences) -> list[str]:
+    """The twelve people who are fitted, sorted."""
+    users = prefs.votes.filter(pl.col("user_split") == "seen")["user_id"].cast(pl.String)
+    return users.drop_nulls().unique().sort().to_list()
+
+
+def newcomer(prefs: Preferences) -> str:
+    """The thirteenth."""
+    return str(prefs.votes.filter(pl.col("user_split") == "unseen")["user_id"][0])
 
 
 def population(seed: int = 0) -> Preferences:
@@ -34,7 +57,7 @@ def population(seed: int = 0) -> Preferences:
     away.
     """
     rng = np.random.default_rng(seed)
-    split = dict(enumerate(["train"] * 21 + ["val"] * 3 + ["test"] * 6))
+    split = dict(enumerate(SPLIT))
     rows = []
     for user in range(N_USERS + 1):
         for pair in sorted(rng.permutation(len(TOPICS))[:PAIRS_A_USER]):
@@ -57,3 +80,25 @@ def population(seed: int = 0) -> Preferences:
             )
     rows[0]["user_id"] = None
     return build(pl.DataFrame(rows, infer_schema_length=None), Meta(dataset="contract"))
+
+
+def simulated() -> Preferences:
+    """The same shape from a simulator whose truth is known: two mirrored types, 5 % flips."""
+    config = mirrored.Config(
+        users=N_USERS + 1, pairs_per_user=PAIRS_A_USER, overlap=26 / 3, repeats=0.0, noise=0.05
+    )
+    prefs = mirrored.simulate(config)
+    names = prefs.votes["user_id"].cast(pl.String)
+    last, first = names.max(), names.min()
+    split = pl.DataFrame({"pair_id": prefs.pairs["pair_id"].sort(), "split": SPLIT})
+    votes = prefs.votes.drop("split").join(split, on="pair_id", maintain_order="left")
+    is_one = (pl.col("user_id") == first) & (pl.col("user_id") == first).cum_sum().eq(1)
+    votes = votes.with_columns(
+        user_split=pl.when(pl.col("user_id") == last)
+        .then(pl.lit("unseen"))
+        .otherwise(pl.lit("seen"))
+        .cast(prefs.votes.schema["user_split"]),
+        split=pl.col("split").cast(prefs.votes.schema["split"]),
+        user_id=pl.when(~is_one).then("user_id"),
+    )
+    return replace(prefs, votes=votes.select(prefs.votes.columns))

@@ -16,7 +16,15 @@ from plt.train.judgements import distinct_texts, training_view
 from plt.train.method import Compute, FloatArray, MarginScorer, Method, MethodCard, TrainContext
 from plt.train.registry import METHODS, config_dict, load_class, make_method, method_card
 from plt.train.scoring import Label, score_pairs
-from tests.contracts.population import N_USERS, PAIRS_A_USER, population
+from tests.contracts.population import (
+    N_USERS,
+    PAIRS_A_USER,
+    SPLIT,
+    newcomer,
+    population,
+    population_of,
+    seen,
+)
 
 PERSONAL = [name for name, card in METHODS.items() if card.personal and card.trains]
 BLIND = [name for name, card in METHODS.items() if not card.personal]
@@ -31,21 +39,19 @@ def compute(tmp_path_factory: pytest.TempPathFactory) -> Compute:
     return Compute(device="cpu", cache_dir=tmp_path_factory.mktemp("cache"))
 
 
-@pytest.fixture(scope="module")
-def people() -> Preferences:
-    return population()
+@pytest.fixture
+def people(name: str) -> Preferences:
+    return population_of(name)
 
 
 @pytest.fixture(scope="module")
-def fitted(
-    compute: Compute, people: Preferences, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Fitted]:
+def fitted(compute: Compute, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Fitted]:
     """Every method fitted once; they are never changed."""
     work = tmp_path_factory.mktemp("work")
 
     class Fits(dict[str, Fitted]):
         def __missing__(self, name: str) -> Fitted:
-            self[name] = run(name, people, compute, work)
+            self[name] = run(name, population_of(name), compute, work)
             return self[name]
 
     return Fits()
@@ -86,15 +92,14 @@ def shuffled(prefs: Preferences) -> Preferences:
 
 
 @EVERY
-def test_card_tells_the_truth(name: str, fitted: dict[str, Fitted]) -> None:
+def test_card_tells_the_truth(name: str, fitted: dict[str, Fitted], people: Preferences) -> None:
     card: MethodCard = method_card(name)
     method = fitted[name].method
     assert isinstance(method, load_class(card.target))
     assert isinstance(method.config, load_class(card.config))
     assert isinstance(method, MarginScorer) == (card.scores == "margin")
-    assert list(method.users) == (
-        [f"user {u:02d}" for u in range(N_USERS)] if card.personal else []
-    )
+    assert len(seen(people)) == N_USERS
+    assert list(method.users) == (seen(people) if card.personal else [])
     assert card.summary
     assert card.paper
 
@@ -155,10 +160,11 @@ def test_rows_and_batches_score_alike(
     expected = score_pairs(method, people, label).frame
     mixed = score_pairs(method, shuffled(people), label).frame
     assert_close(margins(mixed), margins(expected))
-    of_one = people.filter(pl.col("user_id") == "user 03")
+    one = pl.col("user_id") == seen(people)[3]
+    of_one = people.filter(one)
     part = score_pairs(method, of_one, label).frame
     assert part.height == PAIRS_A_USER
-    assert_close(margins(part), margins(expected.filter(pl.col("user_id") == "user 03")))
+    assert_close(margins(part), margins(expected.filter(one)))
     if method_card(name).backbone == "none":
         return
     method.save(tmp_path)
@@ -173,7 +179,7 @@ def test_swapping_the_responses_negates_the_margin(
 ) -> None:
     method = fitted[name].method
     texts, a, b = distinct_texts(people.pairs)
-    users = [None, "user 00", "user 07", "stranger"] * len(a)
+    users = [None, seen(people)[0], seen(people)[7], "stranger"] * len(a)
     a, b = np.repeat(a, 4), np.repeat(b, 4)
     if isinstance(method, MarginScorer):
         forth, back = method.margin(texts, a, b, users), method.margin(texts, b, a, users)
@@ -207,14 +213,14 @@ def test_adapt_is_pure_and_leaves_others_bit_identical(
     method = fitted[name].method
     label = Label("run", name, 0)
     before = score_pairs(method, people, label).frame
-    newcomer = people.filter(pl.col("user_split") == "unseen")
-    adapted = method.adapt(newcomer, TrainContext(0, tmp_path, compute))
+    unseen = people.filter(pl.col("user_split") == "unseen")
+    adapted = method.adapt(unseen, TrainContext(0, tmp_path, compute))
     assert score_pairs(method, people, label).frame.equals(before)
     after = score_pairs(adapted, people, label).frame
-    others = (pl.col("user_id") != "user 12").fill_null(True)
+    others = (pl.col("user_id") != newcomer(people)).fill_null(True)
     assert after.filter(others).equals(before.filter(others))
     if method_card(name).personal:
-        assert list(adapted.users) == sorted([*method.users, "user 12"])
+        assert list(adapted.users) == sorted([*method.users, newcomer(people)])
         mine = after.filter(~others)
         assert not mine["margin"].equals(before.filter(~others)["margin"])
         if method_card(name).trains:
@@ -237,7 +243,8 @@ def test_nothing_but_training_rows_reaches_the_fit(
     assert margins(again.scores.frame).equals(margins(fitted[name].scores.frame))
 
 
-def test_training_view_hides_what_gives_labels_away(people: Preferences) -> None:
+def test_training_view_hides_what_gives_labels_away() -> None:
+    people = population()
     view = training_view(people)
     assert set(view.votes["split"].unique()) == {"train", "val"}
     assert view.votes["user_split"].unique().to_list() == ["seen"]
@@ -272,7 +279,7 @@ def test_user_blind_methods_stay_below_the_own_vote_ceiling(
         right=pl.col("right").mean(),
         ceiling=pl.max_horizontal(pl.col("votes_a").mean(), 1 - pl.col("votes_a").mean()),
     )
-    assert by_pair.height == len(population().pairs)
+    assert by_pair.height == len(people.pairs) == len(SPLIT)
     for part in (by_pair, *by_pair.partition_by("split")):
         assert part["right"].mean() <= part["ceiling"].mean() + 1e-12
 
