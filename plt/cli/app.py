@@ -27,6 +27,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("plt.cli.report", "Compare runs: which differences are real?"),
     "verify": ("plt.cli.verify", "Re-hash a run, or compare it with another (exit 1)."),
     "demo": ("plt.cli.demo", "The whole chain on embedded data and model."),
+    "export": ("plt.cli.export", "Write a run's reward as a Hugging Face reward model."),
+    "doctor": ("plt.cli.doctor", "What plt makes of a model, with self-checks (exit 1)."),
 }
 
 

@@ -7,7 +7,7 @@ never by looking for the padding token, which may equal the end token.
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -102,9 +102,38 @@ def load_body(source: ModelSource, dtype: torch.dtype) -> Any:
     """The transformers model of a source, without any head, in training mode off and unmoved."""
     from transformers import AutoModel
 
+    body, missing = _read_weights(AutoModel, source, dtype)
+    # BERT's pooler is trained for another task, is often absent, and nothing here reads it.
+    if getattr(body, "pooler", None) is not None:
+        body.pooler = None
+    _refuse_random(source, body, (key for key in missing if not key.startswith("pooler.")))
+    return body
+
+
+def load_language_model(source: ModelSource, dtype: torch.dtype) -> Any:
+    """The causal language model of a source, head over the vocabulary included, unmoved.
+
+    Raises:
+        ArtifactError: It is an encoder, or its weights cannot be loaded or lack parts, such as the
+            head of a model that was saved without it.
+    """
+    from transformers import AutoModelForCausalLM
+
+    if not source.causal:
+        raise ArtifactError(
+            f"model {source.name} is an encoder ({source.model_type}), which writes no text",
+            hint="--model builtin:tiny, or any causal language model",
+        )
+    model, missing = _read_weights(AutoModelForCausalLM, source, dtype)
+    _refuse_random(source, model, missing)
+    return model.eval().requires_grad_(False)
+
+
+def _read_weights(kind: Any, source: ModelSource, dtype: torch.dtype) -> tuple[Any, Sequence[str]]:
+    """A model of one of transformers' Auto classes, and the weights that its files lack."""
     with quiet():
         try:
-            body, report = AutoModel.from_pretrained(
+            model, report = kind.from_pretrained(
                 source.path,
                 dtype=dtype,
                 use_safetensors=True,
@@ -114,17 +143,17 @@ def load_body(source: ModelSource, dtype: torch.dtype) -> Any:
             )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ArtifactError(f"model {source.name} cannot be loaded: {error}") from error
-    # BERT's pooler is trained for another task, is often absent, and nothing here reads it.
-    if getattr(body, "pooler", None) is not None:
-        body.pooler = None
-    lacking = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    return model, report["missing_keys"]
+
+
+def _refuse_random(source: ModelSource, model: Any, missing: Iterable[str]) -> None:
+    lacking = sorted(missing)
     if lacking:
         raise ArtifactError(
-            f"model {source.name}: its weights lack parts of {type(body).__name__}, which would"
+            f"model {source.name}: its weights lack parts of {type(model).__name__}, which would"
             " be random",
             problems=lacking,
         )
-    return body
 
 
 def load_tokenizer(source: ModelSource) -> Any:

@@ -136,6 +136,18 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         aliases=("conditional-rm",),
     ),
+    "rag": MethodCard(
+        target="plt.train.methods.rag:Rag",
+        config="plt.train.methods.rag:Config",
+        summary="a language model asked with the user's nearest past choices before it",
+        paper="Dong et al. 2025",
+        personal=True,
+        trains=False,
+        needs_history=True,
+        scores="margin",
+        backbone="forward",
+        aliases=("retrieval",),
+    ),
 }
 
 

@@ -81,13 +81,8 @@ class TextEncoder:
 
     def _clean(self, prompt: Sequence[Message], response: str) -> list[dict[str, str]]:
         """The conversation with the response as its last turn, every content neutralised."""
+        refuse_roles(prompt)
         chat = [*prompt, {"role": "assistant", "content": response}]
-        unknown = sorted({message["role"] for message in chat}.difference(ROLES))
-        if unknown:
-            raise DataError(
-                f"a prompt has roles that plt does not know: {', '.join(map(repr, unknown))}",
-                problems=["known are: " + ", ".join(ROLES)],
-            )
         return [
             {"role": message["role"], "content": neutralise(message["content"], self.control)}
             for message in chat
@@ -206,6 +201,16 @@ def window_batches(
     for start in range(0, len(rows), batch_size):
         batch = by_length[start : start + batch_size]
         yield batch, [ids[i] for i in batch]
+
+
+def refuse_roles(prompt: Sequence[Message]) -> None:
+    """Raises `DataError` where a turn is by nobody of `ROLES`; all such roles are named."""
+    unknown = sorted({message["role"] for message in prompt}.difference(ROLES))
+    if unknown:
+        raise DataError(
+            f"a prompt has roles that plt does not know: {', '.join(map(repr, unknown))}",
+            problems=["known are: " + ", ".join(ROLES)],
+        )
 
 
 def read_content(prompt: Sequence[Message], response: str, *, causal: bool) -> str:
