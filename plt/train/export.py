@@ -201,6 +201,12 @@ def _parts(
         head = reward.population if user is None else reward.heads[reward.users.index(user)]
         return body, head, encoder
     tuned = _one_model(reward, user)
+    if tuned.tuning is not None and tuned.tuning.quantize is not None:
+        raise UsageError(
+            f"the run's model is in {tuned.tuning.quantize}, into which no adapter can be merged"
+            " without another rounding",
+            hint="plt train DATA --tune lora, without quantize",
+        )
     net = tuned.model
     if hasattr(net, "merge_and_unload"):
         net = net.merge_and_unload()
