@@ -24,7 +24,6 @@ from plt.train.fitted_run import POPULATION, FittedRun
 from plt.train.linear import HeadTable
 from plt.train.method import FloatArray, IntArray
 from plt.train.model_source import ModelSource, resolve_model
-from plt.train.registry import method_card
 from plt.train.tokens import Ids, TextEncoder, text_encoder
 from plt.train.tuned import PROBES, TunedReward
 
@@ -127,7 +126,7 @@ def export(
 def _whose(fitted: FittedRun, name: str, user: str | None) -> str | None:
     """The user that is meant, None for everybody."""
     known = list(fitted.users)
-    if not known and not method_card(name).personal:
+    if not known:
         if user not in (None, POPULATION):
             raise UsageError(
                 f"a run of {name} scores everybody alike, so there is no reward of one user",
@@ -201,6 +200,12 @@ def _parts(
         head = reward.population if user is None else reward.heads[reward.users.index(user)]
         return body, head, encoder
     tuned = _one_model(reward, user)
+    if tuned.tuning is not None and tuned.tuning.quantize is not None:
+        raise UsageError(
+            f"the run's model is in {tuned.tuning.quantize}, into which no adapter can be merged"
+            " without another rounding",
+            hint="plt train DATA --tune lora, without quantize",
+        )
     net = tuned.model
     if hasattr(net, "merge_and_unload"):
         net = net.merge_and_unload()

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from plt.cli import main
@@ -15,6 +16,7 @@ from plt.data.preferences import read_preferences, write_preferences
 from plt.data.schema import SCORES
 from plt.data.splits import SplitPlan, split
 from plt.data.table import read_table
+from plt.train.tiny import CHAT_TEMPLATE
 from tests.data.tables import crossed
 from tests.train.models import save_tiny
 
@@ -144,6 +146,30 @@ def test_without_a_template_the_folder_gets_one_and_a_padding_token(
     made = exported(run, tmp_path / "m", capfd)
     assert "was added" in str(made["notes"])
     assert_stock_scores(home, run, tmp_path / "m", capfd)
+
+
+def test_a_begin_token_that_only_the_tokenizer_writes_gets_into_the_template(
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """`apply_chat_template` does not ask the tokenizer for its begin token, and plt does."""
+    base = save_tiny(
+        tmp_path / "base", chat_template=CHAT_TEMPLATE.replace("{{- bos_token -}}", "")
+    )
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<|bos|> $A", special_tokens=[("<|bos|>", tokenizer.bos_token_id)]
+    )
+    tokenizer.save_pretrained(base)
+    run = trained(home, capfd, "--model", str(base))
+    assert exported(run, tmp_path / "m", capfd)["notes"] == []
+    assert_stock_scores(home, run, tmp_path / "m", capfd)
+
+
+def test_a_personal_method_that_learnt_one_reward_asks_for_no_user(
+    home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    uniform = ("--method", "p-rm", "--set", "users=uniform", "--model", "builtin:tiny")
+    assert exported(trained(home, capfd, *uniform), tmp_path / "m", capfd)["user"] is None
 
 
 def test_what_cannot_be_exported_says_why(
