@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from plt.data.table import atomic_path, write_text
-from plt.errors import ArtifactError, FailedError, UsageError
+from plt.errors import ArtifactError, FailedError
 from plt.train.backbone import load_tokenizer, pad_batch, resolve_device, resolve_dtype
 from plt.train.judgements import Judgements, used_texts
 from plt.train.lazy_adam import state_bytes
@@ -32,6 +32,7 @@ from plt.train.tuning import (
     lasting_name,
     network,
     put_weights,
+    refuse_float16,
     refuse_other_weights,
     training_seed,
 )
@@ -102,7 +103,7 @@ class BatchedUsers:
             UsageError: The dtype is float16, whose gradients vanish.
             FailedError: A loss is no number.
         """
-        _refuse_half_precision(ctx.compute.dtype)
+        refuse_float16(ctx.compute.dtype)
         source = resolve_model(model)
         encoder = encoder_of(load_tokenizer(source), source, tuning.max_length)
         names = tuple(sorted(users))
@@ -288,14 +289,6 @@ class BatchedUsers:
         self.network.model.to("cpu")
         ids = self.encoder.encode(PROBES.prompts, PROBES.responses)
         return self._score(ids, torch.cat(parts, dim=1), Compute(device="cpu"))
-
-
-def _refuse_half_precision(dtype: str) -> None:
-    if dtype == "float16":
-        raise UsageError(
-            "users cannot be fine-tuned in float16: small gradients vanish in it",
-            hint="--dtype bfloat16",
-        )
 
 
 def _user_rows(

@@ -21,7 +21,14 @@ from plt.train.settings import RewardSettings
 from plt.train.soft_prompt import soft_states
 from plt.train.tokens import Ids
 from plt.train.tuned import TunedReward
-from plt.train.tuning import Tuning, checkpoint_folder, encoder_of, network, training_seed
+from plt.train.tuning import (
+    Tuning,
+    checkpoint_folder,
+    encoder_of,
+    network,
+    refuse_float16,
+    training_seed,
+)
 from plt.train.user_model import GENERIC, UserModel, UserModelShape
 
 CHECKPOINT = "joint.safetensors"
@@ -227,7 +234,13 @@ def train_network(
     source: ModelSource,
     ctx: TrainContext,
 ) -> tuple[list[float], str]:
-    """Trains in place; the losses of all steps, and the fit in words."""
+    """Trains in place; the losses of all steps, and the fit in words.
+
+    Raises:
+        UsageError: The dtype is float16, whose gradients vanish.
+        FailedError: A loss is no number.
+    """
+    refuse_float16(ctx.compute.dtype)
     columns = (rows.a, rows.b, rows.pair, rows.user, rows.label, rows.weight)
     folder = checkpoint_folder(texts, columns, source, identity, ctx)
     trainer = JointTrainer(

@@ -133,6 +133,15 @@ def training_seed(seed: int) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
+def refuse_float16(dtype: str) -> None:
+    """Raises `UsageError` for float16, which plt's own loops do not scale gradients for."""
+    if dtype == "float16":
+        raise UsageError(
+            "users cannot be fine-tuned in float16: small gradients vanish in it",
+            hint="--dtype bfloat16",
+        )
+
+
 def checkpoint_folder(
     texts: Texts,
     columns: Sequence[NDArray[Any]],

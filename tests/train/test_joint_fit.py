@@ -1,12 +1,14 @@
 """The joint loop against TRL's, against one row at a time, and against a killed run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from plt.errors import ArtifactError, FailedError, UsageError
 from plt.train.backbone import load_tokenizer
 from plt.train.fine_tuning import fine_tune
 from plt.train.joint import HeadNetwork, PromptNetwork, Sharing, fit_heads, head_users
@@ -237,6 +239,31 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bits(
     resumed = fit("killed", count)
     assert steps == [5, 6]
     assert torch.equal(resumed, whole)
+
+
+def test_float16_is_refused_and_a_diverged_run_is_named(
+    judgements: Judgements, tmp_path: Path
+) -> None:
+    sharing = Sharing(UserModelShape("individual", 1), 0.5)
+    half = TrainContext(0, tmp_path, Compute("cpu", dtype="float16"))
+    with pytest.raises(UsageError, match="float16"):
+        fit_heads(judgements, judgements.users, FAST, sharing, half)
+    found = trainer(rows_of([0, 1]), JointPlan(Schedule(1, 1e-3, 2), 1e-2))
+    with torch.no_grad():
+        found.network.users.shared[0, 0] = float("inf")
+    with pytest.raises(FailedError, match="training diverged: the loss of step 1 is no number"):
+        found.run(None, silent)
+
+
+def test_a_damaged_checkpoint_is_named(judgements: Judgements, tmp_path: Path) -> None:
+    sharing = Sharing(UserModelShape("individual", 1), 0.5)
+    brief = replace(FAST, epochs=0.5)
+    fit_heads(judgements, judgements.users, brief, sharing, TrainContext(0, tmp_path, CPU))
+    (path,) = tmp_path.glob("checkpoints/*/joint.safetensors")
+    path.write_bytes(b"12")
+    with pytest.raises(ArtifactError, match="cannot be read") as caught:
+        fit_heads(judgements, judgements.users, brief, sharing, TrainContext(0, tmp_path, CPU))
+    assert caught.value.hint == f"rm {path}"
 
 
 def test_what_is_read_beside_a_text_changes_no_reward(judgements: Judgements) -> None:
