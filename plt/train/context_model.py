@@ -155,7 +155,8 @@ class _Scoring:
     def of_nobody(self, a: IntArray, b: IntArray) -> FloatArray:
         """Margins of pairs without any context, shape (R,)."""
         nothing = self.known.pairs([np.zeros(0, dtype=np.int64)])
-        return self._margins(nothing, a[None], b[None])[0]
+        margins: FloatArray = self._margins(nothing, a[None], b[None])[0]
+        return margins
 
     def of_user(self, user: int, a: IntArray, b: IntArray) -> FloatArray:
         """Margins of R pairs, shape (R,); each leaves out the judgements that show its texts."""
