@@ -84,8 +84,12 @@ def _alike(vanilla: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _vanilla(cell: Cell) -> Cell:
     from plt.train.registry import config_dict, config_keys, make_method
+    from plt.train.settings import TUNED_ONLY
 
-    known = config_keys(VANILLA)
+    known = set(config_keys(VANILLA))
+    if cell.config.get("tune") == "head":
+        # A method whose networks read frozen features has epochs of its own; a head has none.
+        known -= set(TUNED_ONLY)
     settings = {key: cell.config[key] for key in SHARED if key in cell.config and key in known}
     method = make_method(VANILLA, settings)
     label = cell.label.replace(cell.name, VANILLA, 1)

@@ -1,182 +1,248 @@
-"""What people judged before, kept as texts, and found again by the question that was asked."""
+"""What people judged, kept for models that read it when they score; and how it is read.
 
-import bisect
+A judgement is never read when a pair is scored that shows one of its two texts: the label of a
+pair must not reach the score of that pair, nor may training see what scoring will not.
+"""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from plt.data.preferences import prompt_json
-from plt.train.judgements import Judgements
-from plt.train.method import FloatArray, IntArray, Texts
+from plt.train.full_batch import Scaling
+from plt.train.judgements import Judgements, text_digests, used_texts
+from plt.train.method import FloatArray, IntArray
 
-Conversation = Sequence[Mapping[str, str]]
+Points = Literal["centred", "raw"]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """One judgement of the past: which of two responses somebody preferred."""
+class Pairs:
+    """Judged pairs of B people, filled up to the largest number N.
 
-    prompt: Conversation
-    preferred: str
-    other: str
+    Attributes:
+        a: Features of response a, shape (B, N, d).
+        b: Features of response b, shape (B, N, d).
+        label: Probability that a is preferred, shape (B, N).
+        present: Whether there is such a pair, shape (B, N); elsewhere the values mean nothing.
+    """
+
+    a: Tensor
+    b: Tensor
+    label: Tensor
+    present: Tensor
+
+    def __getitem__(self, people: slice) -> Self:
+        """The pairs of some of the people."""
+        return type(self)(self.a[people], self.b[people], self.label[people], self.present[people])
+
+    def turned(self) -> Self:
+        """The same pairs, every judgement turned round."""
+        return type(self)(self.a, self.b, 1 - self.label, self.present)
+
+
+def points_of(a: Tensor, b: Tensor, points: Points) -> tuple[Tensor, Tensor]:
+    """Features of the two responses of pairs, (..., d), as `ContextSettings.points` says."""
+    return (a, b) if points == "raw" else ((a - b) / 2, (b - a) / 2)
+
+
+class ContextScorer(Protocol):
+    """Scores pairs of a person by what the person judged."""
+
+    def margins(self, context: Pairs, a: Tensor, b: Tensor) -> Tensor:
+        """Log-odds (B, K) that person i prefers a[i, k] to b[i, k], features (B, K, d).
+
+        Without a pair in the context: what is said of somebody of whom nothing is known.
+        """
+        ...
 
 
 @dataclass(frozen=True)
 class History:
-    """N past judgements of U users, each pair of a user once, in the order of the users.
+    """The judgements of people, in the order (user, pair, occurrence), and what of texts they need.
 
     Attributes:
-        users: Whose, sorted.
-        starts: Shape (U + 1,): rows starts[u] to starts[u + 1] are those of users[u].
-        prompts: Distinct conversations, Q of them.
-        responses: Distinct responses.
-        prompt: Row to conversation, shape (N,).
-        preferred: Row to response, shape (N,).
-        other: Row to response, shape (N,).
-        vectors: What each conversation is found by, shape (Q, d).
+        users: The people, sorted.
+        starts: Judgements starts[u] to starts[u + 1] are those of users[u], shape (U + 1,).
+        a: Text of response a, shape (N,).
+        b: Text of response b, shape (N,).
+        label: Probability that a is preferred, shape (N,).
+        digests: What tells the texts apart, shape (T, 16); the texts themselves are not kept.
+        vectors: Their features in `Units`, shape (T, d).
     """
 
     users: tuple[str, ...]
     starts: IntArray
-    prompts: tuple[Conversation, ...]
-    responses: tuple[str, ...]
-    prompt: IntArray
-    preferred: IntArray
-    other: IntArray
+    a: IntArray
+    b: IntArray
+    label: FloatArray
+    digests: NDArray[np.uint8]
     vectors: NDArray[np.float32]
 
-    def rows(self, user: str) -> IntArray:
-        """The rows of a user, oldest pair id first; none for somebody unknown."""
-        code = bisect.bisect_left(self.users, user)
-        if self.users[code : code + 1] != (user,):
-            return np.zeros(0, dtype=np.int64)
-        return np.arange(self.starts[code], self.starts[code + 1])
-
-    def seen(self, row: int) -> Seen:
-        """A row as texts."""
-        return Seen(
-            self.prompts[self.prompt[row]],
-            self.responses[self.preferred[row]],
-            self.responses[self.other[row]],
+    @classmethod
+    def of(cls, judgements: Judgements, vectors: NDArray[np.float32]) -> Self:
+        """The judgements of everybody who is named; `vectors` (T, d) are in units."""
+        named = judgements.select(judgements.user >= 0)
+        codes, sizes = np.unique(named.user, return_counts=True)
+        kept, place = used_texts(named.texts, np.concatenate([named.a, named.b]))
+        a, b = np.split(place, 2)
+        return cls(
+            users=tuple(named.users[code] for code in codes),
+            starts=_starts(sizes),
+            a=a,
+            b=b,
+            label=named.label,
+            digests=text_digests(kept),
+            vectors=vectors[np.unique(np.concatenate([named.a, named.b]))],
         )
 
-    def nearest(
-        self,
-        user: str,
-        query: NDArray[np.float32],
-        k: int,
-        without: Sequence[str] = (),
-    ) -> list[Seen]:
-        """The past judgements of a user whose question is nearest to a query.
+    def rows(self, user: int) -> IntArray:
+        """The judgements of users[user]."""
+        return np.arange(self.starts[user], self.starts[user + 1])
 
-        Args:
-            user: Whose.
-            query: Shape (d,), in the space of `vectors`.
-            k: How many at most.
-            without: Responses that may not be shown: a judgement with one of them is left out.
-
-        Returns:
-            At most k, the nearest last; equally near ones in the order of `rows`, the first last.
-        """
-        hidden = set(without)
-        rows = [row for row in self.rows(user) if not self._shows(row, hidden)]
-        if not rows or k < 1:
-            return []
-        nearness = cosines(self.vectors[self.prompt[rows]], query)
-        order = np.argsort(-nearness, kind="stable")[:k]
-        return [self.seen(rows[i]) for i in order[::-1]]
-
-    def _shows(self, row: int, hidden: set[str]) -> bool:
-        responses = (self.responses[self.preferred[row]], self.responses[self.other[row]])
-        return not hidden.isdisjoint(responses)
-
-    def joined(self, newcomers: Self) -> Self:
-        """A copy that also knows the newcomers, whose rows replace any that they had."""
-        blocks = {user: self.rows(user) for user in self.users}
-        blocks |= {user: len(self.prompt) + newcomers.rows(user) for user in newcomers.users}
-        users = tuple(sorted(blocks))
-        rows = np.concatenate([blocks[user] for user in users])
-        texts, turns = len(self.responses), len(self.prompts)
+    def with_users(self, others: "History") -> Self:
+        """A copy that knows the users of `others` too, by their judgements there alone."""
+        both: dict[str, tuple[History, IntArray, int]] = {}
+        for part, shift in ((self, 0), (others, len(self.digests))):
+            both |= {user: (part, part.rows(u), shift) for u, user in enumerate(part.users)}
+        names = tuple(sorted(both))
+        parts = [both[name] for name in names]
+        sides = [
+            np.concatenate([side[rows] + shift for side, rows, shift in chosen])
+            for chosen in (
+                [(part.a, rows, shift) for part, rows, shift in parts],
+                [(part.b, rows, shift) for part, rows, shift in parts],
+            )
+        ]
+        # What only the replaced judgements of somebody showed goes.
+        used, place = np.unique(np.concatenate(sides), return_inverse=True)
+        a, b = np.split(place.reshape(-1).astype(np.int64), 2)
         return type(self)(
-            users,
-            np.cumsum([0, *(len(blocks[user]) for user in users)]),
-            (*self.prompts, *newcomers.prompts),
-            (*self.responses, *newcomers.responses),
-            np.concatenate([self.prompt, turns + newcomers.prompt])[rows],
-            np.concatenate([self.preferred, texts + newcomers.preferred])[rows],
-            np.concatenate([self.other, texts + newcomers.other])[rows],
-            np.concatenate([self.vectors, newcomers.vectors]),
+            users=names,
+            starts=_starts([len(rows) for _, rows, _ in parts]),
+            a=a,
+            b=b,
+            label=np.concatenate([part.label[rows] for part, rows, _ in parts]),
+            digests=np.concatenate([self.digests, others.digests])[used],
+            vectors=np.concatenate([self.vectors, others.vectors])[used],
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The numbers, for `plt.train.artifact`."""
-        names = ("starts", "prompt", "preferred", "other", "vectors")
-        return {name: getattr(self, name) for name in names}
-
-    def record(self) -> dict[str, Any]:
-        """The texts and names, for its JSON."""
-        return {"users": self.users, "prompts": self.prompts, "responses": self.responses}
+        """What `plt.train.artifact` writes; the names of the users go to its JSON."""
+        names = ("starts", "a", "b", "label", "digests", "vectors")
+        return {f"history.{name}": getattr(self, name) for name in names}
 
     @classmethod
-    def from_parts(cls, arrays: Mapping[str, NDArray[Any]], record: Mapping[str, Any]) -> Self:
-        """The inverse of `arrays` and `record`."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], users: Sequence[str]) -> Self:
+        """The inverse of `arrays`."""
+        names = ("starts", "a", "b", "label", "digests", "vectors")
+        return cls(tuple(users), *(arrays[f"history.{name}"] for name in names))
+
+
+def _starts(sizes: Sequence[int] | IntArray) -> IntArray:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Units:
+    """How networks see the features of texts: with values of about 1, as torch's layers expect.
+
+    Attributes:
+        scaling: Centre and size.
+        basis: The directions that are kept, orthonormal, shape (d, k); (0, 0) keeps everything.
+    """
+
+    scaling: Scaling
+    basis: FloatArray
+
+    @classmethod
+    def of(
+        cls, judgements: Judgements, vectors: NDArray[np.float32], components: int | None
+    ) -> Self:
+        """The units for N judgements of texts with features (T, d).
+
+        Args:
+            judgements: Training rows.
+            vectors: Features of all their texts.
+            components: Keep this many principal directions of the differences between the two
+                texts of a pair; None keeps all.
+        """
+        scaling = Scaling.of(judgements, vectors)
+        if components is None or components >= vectors.shape[1]:
+            return cls(scaling, np.zeros((0, 0)))
+        apart = (vectors[judgements.a] - vectors[judgements.b]).astype(np.float64)
+        _, directions = np.linalg.eigh(apart.T @ apart)
+        return cls(scaling, np.ascontiguousarray(directions[:, : -components - 1 : -1]))
+
+    @property
+    def width(self) -> int:
+        """How many values a text has here."""
+        return self.basis.shape[1] or len(self.scaling.centre)
+
+    def __call__(self, vectors: NDArray[np.float32]) -> Tensor:
+        """Features (T, d) in these units, float64 of shape (T, width)."""
+        kept = self.scaling(vectors)
+        if self.basis.size:
+            kept = kept @ torch.from_numpy(self.basis)
+        root: float = self.width**0.5
+        return kept * root
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """What `plt.train.artifact` writes."""
+        return self.scaling.arrays() | {"basis": self.basis}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The inverse of `arrays`."""
+        return cls(Scaling.from_arrays(arrays), arrays["basis"])
+
+
+def padded(parts: Sequence[IntArray]) -> tuple[Tensor, Tensor]:
+    """B lists of rows as one table (B, N), filled up with row 0, and where it is not filled up."""
+    longest = max((len(part) for part in parts), default=0)
+    table = np.zeros((len(parts), longest), dtype=np.int64)
+    present = np.zeros((len(parts), longest), dtype=bool)
+    for place, part in enumerate(parts):
+        table[place, : len(part)] = part
+        present[place, : len(part)] = True
+    return torch.from_numpy(table), torch.from_numpy(present)
+
+
+@dataclass(frozen=True)
+class JudgedRows:
+    """Judgements as tensors, to be gathered.
+
+    Attributes:
+        phi: Features of texts, shape (T, d).
+        a: Text of response a, shape (N,).
+        b: Text of response b, shape (N,).
+        label: Probability that a is preferred, shape (N,).
+    """
+
+    phi: Tensor
+    a: Tensor
+    b: Tensor
+    label: Tensor
+
+    @classmethod
+    def of(cls, history: History, dtype: torch.dtype) -> Self:
+        """All judgements of a history, in its order."""
         return cls(
-            users=tuple(record["users"]),
-            starts=arrays["starts"],
-            prompts=tuple(record["prompts"]),
-            responses=tuple(record["responses"]),
-            prompt=arrays["prompt"],
-            preferred=arrays["preferred"],
-            other=arrays["other"],
-            vectors=arrays["vectors"],
+            torch.from_numpy(history.vectors).to(dtype),
+            torch.from_numpy(history.a),
+            torch.from_numpy(history.b),
+            torch.from_numpy(history.label).to(dtype),
         )
 
-
-def past_judgements(
-    judgements: Judgements, users: Sequence[str]
-) -> tuple[tuple[str, ...], IntArray, NDArray[np.int64]]:
-    """Who has judged what, without ties, a pair that was judged again only the first time.
-
-    Args:
-        judgements: N judgements.
-        users: Whose to keep.
-
-    Returns:
-        The users, sorted; their starts (U + 1,); and the kept rows of `judgements`.
-    """
-    names = tuple(sorted(users))
-    wanted = {user: code for code, user in enumerate(names)}
-    codes = {i: wanted[user] for i, user in enumerate(judgements.users) if user in wanted}
-    kept: dict[tuple[int, int], int] = {}
-    for row in np.flatnonzero(judgements.label != 0.5):
-        if judgements.user[row] in codes:
-            key = (codes[int(judgements.user[row])], int(judgements.pair[row]))
-            kept.setdefault(key, int(row))
-    sizes = np.bincount([code for code, _ in kept], minlength=len(names))
-    return names, np.cumsum([0, *sizes]), np.array(list(kept.values()), dtype=np.int64)
-
-
-def distinct_prompts(texts: Texts, rows: IntArray) -> tuple[tuple[Conversation, ...], IntArray]:
-    """The distinct conversations of some texts, and which of them each has."""
-    found: dict[str, int] = {}
-    prompts: list[Conversation] = []
-    codes = np.empty(len(rows), dtype=np.int64)
-    for i, row in enumerate(rows):
-        key = prompt_json(texts.prompts[row])
-        if key not in found:
-            found[key] = len(prompts)
-            prompts.append(texts.prompts[row])
-        codes[i] = found[key]
-    return tuple(prompts), codes
-
-
-def cosines(vectors: NDArray[np.float32], query: NDArray[np.float32]) -> FloatArray:
-    """Cosine of each row of (n, d) vectors with a query (d,); 0 where one of the two is 0."""
-    rows, one = vectors.astype(np.float64), query.astype(np.float64)
-    # einsum sums each row by itself, so equal rows are equally near to the last bit.
-    dots = np.einsum("nd,d->n", rows, one)
-    lengths = np.sqrt(np.einsum("nd,nd->n", rows, rows)) * np.sqrt(one @ one)
-    return np.asarray(dots / np.where(lengths > 0, lengths, 1.0))
+    def pairs(self, parts: Sequence[IntArray]) -> Pairs:
+        """The pairs of B people, given their rows."""
+        table, present = padded(parts)
+        if not len(self.a):
+            empty = self.phi.new_zeros(len(parts), 0, self.phi.shape[1])
+            return Pairs(empty, empty, empty[..., 0], present)
+        a, b = self.a[table], self.b[table]
+        return Pairs(self.phi[a], self.phi[b], self.label[table], present)

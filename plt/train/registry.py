@@ -148,6 +148,26 @@ METHODS: dict[str, MethodCard] = {
         backbone="forward",
         aliases=("retrieval",),
     ),
+    "vpl": MethodCard(
+        target="plt.train.methods.vpl:Vpl",
+        config="plt.train.methods.vpl:Config",
+        summary="a reward that reads a latent vector, encoded from the user's judgements",
+        paper="Poddar et al. 2024",
+        personal=True,
+        needs_history=True,
+        scores="margin",
+        aliases=("variational",),
+    ),
+    "gpo": MethodCard(
+        target="plt.train.methods.gpo:Gpo",
+        config="plt.train.methods.gpo:Config",
+        summary="a transformer that reads the user's judgements and answers for them",
+        paper="Zhao et al. 2024",
+        personal=True,
+        needs_history=True,
+        scores="margin",
+        aliases=("group-preference-optimization",),
+    ),
 }
 
 

@@ -69,6 +69,18 @@ def test_the_same_line_finds_the_run(table: Path, capfd: pytest.CaptureFixture[s
     assert other != run
 
 
+def test_a_method_with_epochs_of_its_own_is_compared_with_a_head(
+    table: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Vanilla at --tune head has no epochs, so those of a method that reads features stay there."""
+    line = ["--method", "gpo", "--epochs", "2", "--learning-rate", "0.01", "--sham", "none"]
+    assert main(["train", str(table), *line]) == 0
+    found = capfd.readouterr()
+    assert "gpo: gain over vanilla" in found.err
+    run = Path(found.out.split()[0])
+    assert tomllib.loads((run / "config.toml").read_text())["train"]["set"]["epochs"] == 2
+
+
 def test_its_config_repeats_it(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (run,) = train(
         capfd, str(table), "--method", "popularity", "--set", "smoothing=3", "--seed", "4"

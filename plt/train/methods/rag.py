@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from plt.data.preferences import Preferences, prompt_json
 from plt.errors import ArtifactError, UsageError
 from plt.train.artifact import load_artifact, save_artifact
-from plt.train.history import History, Seen, distinct_prompts, past_judgements
 from plt.train.judgements import Judgements, named_users, read_judgements
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
 from plt.train.model_source import resolve_model
+from plt.train.past_texts import PastTexts, Seen, distinct_prompts, past_judgements
 from plt.train.statements import last_questions, statement_features
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Rag:
     """
 
     config: Config = field(default_factory=Config)
-    history: History | None = None
+    history: PastTexts | None = None
     seed: int = 0
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
@@ -217,17 +217,17 @@ class Rag:
                 f"{config.retriever} holds other weights than when {path} was written",
                 hint="restore the model, or train again",
             )
-        history = History.from_parts(arrays, record)
+        history = PastTexts.from_parts(arrays, record)
         return cls(config, history, record["seed"], compute, tuple(record["notes"]))
 
-    def _history(self, judgements: Judgements, users: Sequence[str], compute: Compute) -> History:
+    def _history(self, judgements: Judgements, users: Sequence[str], compute: Compute) -> PastTexts:
         names, starts, rows = past_judgements(judgements, users)
         sides = judgements.label[rows] > 0.5
         a, b, texts = judgements.a[rows], judgements.b[rows], judgements.texts
         prompts, prompt = distinct_prompts(texts, a)
         used, places = np.unique(np.concatenate([a, b]), return_inverse=True)
         one, other = places.reshape(2, -1)
-        return History(
+        return PastTexts(
             names,
             starts,
             prompts,

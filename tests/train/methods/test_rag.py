@@ -9,11 +9,11 @@ from plt.data.preferences import Preferences, build
 from plt.data.table import Meta
 from plt.errors import ArtifactError, UsageError
 from plt.train.fit import fit_and_score
-from plt.train.history import History, Seen, cosines
 from plt.train.judgements import distinct_texts, read_judgements
 from plt.train.method import FloatArray, Texts, TrainContext
 from plt.train.methods.rag import INSTRUCTION, Config, Rag, as_example, question_vectors
 from plt.train.option_judge import Choice, load_judge
+from plt.train.past_texts import PastTexts, Seen, cosines
 from plt.train.scoring import Label
 from tests.train.methods.tables import merged
 from tests.train.models import save_tiny
@@ -195,7 +195,7 @@ def test_settings_out_of_range_are_refused() -> None:
 
 
 def test_equally_near_questions_come_in_the_order_of_the_rows() -> None:
-    history = History(
+    history = PastTexts(
         ("u",), np.array([0, 3]), ([], [], []), ("a", "b", "c", "d"),
         np.array([0, 1, 2]), np.array([0, 1, 2]), np.array([3, 3, 3]),
         np.array([[1, 0], [1, 0], [0, 1]], dtype=np.float32),

@@ -1,0 +1,74 @@
+"""What every reward model that reads judgements when it scores can be told."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from plt.errors import UsageError
+from plt.train.method import Tune
+
+
+@dataclass(frozen=True)
+class ContextSettings:
+    """The backbone, and how reading is learnt: by predicting some judgements from others.
+
+    Attributes:
+        name: Of the method, for messages.
+        model: The backbone: ``builtin:minilm`` runs offline on any CPU.
+        max_length: Tokens of a text at most; None is the model's own, at most 1,024.
+        tune: Only ``head``: networks on frozen features.
+        components: Principal directions of the features that are kept, those in which the two
+            responses of training pairs differ most; None keeps all, as in the papers.
+        points: ``raw``: what is read of a response is its features, as in the papers. ``centred``:
+            half of what distinguishes it from the other one of its pair, so that topics cancel out.
+        n_context: Judgements of a person that are read in a step, at most; scoring reads all.
+        n_targets: Judgements of a person that are predicted in a step, at most.
+        people_per_step: People a step.
+        epochs: Passes over the people.
+        learning_rate: Of AdamW; up over 3 % of the steps, then down to 0 as a cosine.
+        weight_decay: Of AdamW.
+    """
+
+    name: ClassVar[str]
+    model: str = "builtin:minilm"
+    max_length: int | None = None
+    tune: Tune = "head"
+    components: int | None = None
+    points: Literal["centred", "raw"] = "centred"
+    n_context: int = 32
+    n_targets: int = 16
+    people_per_step: int = 16
+    epochs: int = 200
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+
+    def __post_init__(self) -> None:
+        if self.tune != "head":
+            raise UsageError(
+                f"'{self.name}' has no '--tune {self.tune}' yet: it reads frozen features",
+                hint=f"plt train --method {self.name} --tune head",
+            )
+        problems = self.problems()
+        if problems:
+            raise UsageError(
+                f"method '{self.name}' does not take these settings",
+                problems=problems,
+                hint=f"plt ls methods {self.name}",
+            )
+
+    def problems(self) -> list[str]:
+        """Every value that makes no sense, one sentence each."""
+        found = self.below(1, "n_context", "n_targets", "people_per_step", "epochs")
+        if not 0 < self.learning_rate < float("inf"):
+            found.append(f"'learning_rate' is {self.learning_rate}, expected a number above 0")
+        if self.components is not None:
+            found += self.below(1, "components")
+        return found + self.below(0, "weight_decay")
+
+    def below(self, least: int, *names: str) -> list[str]:
+        """A sentence for each of these settings that is less than it may be, or no number."""
+        values = {name: getattr(self, name) for name in names}
+        return [
+            f"'{name}' is {value}, expected {least} or more"
+            for name, value in values.items()
+            if not least <= value < float("inf")
+        ]
