@@ -146,8 +146,12 @@ class Episodes:
             predicted, rest = mixed[:n_targets], mixed[n_targets:]
             read = rest[~self._shown(rest, self._texts(predicted))]
             if len(read) >= wanted or n_targets == 1:
-                return read[:wanted], predicted
+                break
             n_targets = (n_targets + 1) // 2
+        read = read[:wanted]
+        # Of the others, all that show nothing of what is read can be predicted too.
+        apart = mixed[~self._shown(mixed, self._texts(read))]
+        return read, apart[: self.settings.n_targets]
 
     def validation(self) -> Iterator[tuple[Pairs, Pairs]]:
         """All training judgements of everybody as context, the validation judgements as targets.

@@ -36,10 +36,6 @@ class Pairs:
     label: Tensor
     present: Tensor
 
-    def __getitem__(self, people: slice) -> Self:
-        """The pairs of some of the people."""
-        return type(self)(self.a[people], self.b[people], self.label[people], self.present[people])
-
     def turned(self) -> Self:
         """The same pairs, every judgement turned round."""
         return type(self)(self.a, self.b, 1 - self.label, self.present)
@@ -112,11 +108,8 @@ class History:
         names = tuple(sorted(both))
         parts = [both[name] for name in names]
         sides = [
-            np.concatenate([side[rows] + shift for side, rows, shift in chosen])
-            for chosen in (
-                [(part.a, rows, shift) for part, rows, shift in parts],
-                [(part.b, rows, shift) for part, rows, shift in parts],
-            )
+            np.concatenate([getattr(part, side)[rows] + shift for part, rows, shift in parts])
+            for side in ("a", "b")
         ]
         # What only the replaced judgements of somebody showed goes.
         used, place = np.unique(np.concatenate(sides), return_inverse=True)

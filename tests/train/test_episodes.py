@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from plt.data.preferences import Preferences
 from plt.errors import FailedError
@@ -13,16 +14,15 @@ from plt.train.episodes import EMPTY_SHARE, Episodes, Moment, learn, rate
 from plt.train.full_batch import Scaling
 from plt.train.history import History, JudgedRows, Pairs, Units
 from plt.train.judgements import Judgements, distinct_texts, read_judgements, text_digests
-from plt.train.method import FloatArray, silent
+from plt.train.method import silent
 from tests.train.methods.tables import judged, merged, table
 
 SETTINGS = ContextSettings(n_context=8, n_targets=6, people_per_step=2, epochs=4)
 
 
-def vectors(judgements: Judgements, width: int = 5) -> FloatArray:
+def vectors(judgements: Judgements, width: int = 5) -> NDArray[np.float32]:
     """Features that depend on the text alone."""
-    digests = text_digests(judgements.texts)[:, :width].astype(np.float32)
-    return digests / 128 - 1
+    return text_digests(judgements.texts)[:, :width].astype(np.float32) / np.float32(128) - 1
 
 
 def history(prefs: Preferences) -> History:
@@ -133,7 +133,7 @@ def test_people_with_fewer_pairs_are_filled_up() -> None:
 def test_units_keep_the_directions_in_which_pairs_differ() -> None:
     """Two texts that differ in one coordinate alone: one direction tells everything."""
     judgements = read_judgements(judged({"u": 0.5}, 12))
-    seen = np.tile(np.float32([3.0, 1.0, 2.0]), (len(judgements.texts), 1))
+    seen = np.tile(np.array([3.0, 1.0, 2.0], dtype=np.float32), (len(judgements.texts), 1))
     cold = np.array(["specified" in text for text in judgements.texts.responses])
     seen[:, 1] += cold
     for components, width in ((None, 3), (1, 1), (7, 3)):

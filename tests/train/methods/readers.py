@@ -1,9 +1,11 @@
 """What the tests of the methods that read judgements share: toy people and exact ceilings."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
+import polars as pl
 import torch
 from scipy.stats import binom
 
@@ -30,9 +32,17 @@ def pairs(people: int, n: int, seed: int, width: int = 4) -> Pairs:
 def nice_margins(method: MarginScorer, prefs: Preferences, user: str | None) -> FloatArray:
     """Of the nice answer over the cold one, for every pair of the table."""
     texts, a, b = distinct_texts(prefs.pairs)
-    nice = np.array(["specified" not in text for text in texts.responses])
+    nice = np.array(["thank you" in text or "!" in text for text in texts.responses])
     a, b = np.where(nice[a], a, b), np.where(nice[a], b, a)
     return method.margin(texts, a, b, [user] * len(a))
+
+
+def double_of(prefs: Preferences, user: str, name: str, *, turned: bool) -> Preferences:
+    """A person's judgements under another name, turned round or not."""
+    own = prefs.filter(pl.col("user_id").cast(pl.String) == user)
+    label = 1 - pl.col("label") if turned else pl.col("label")
+    renamed = pl.lit(name).cast(own.votes.schema["user_id"])
+    return dataclasses.replace(own, votes=own.votes.with_columns(user_id=renamed, label=label))
 
 
 def newcomer(name: str, likes_nice: float) -> Preferences:

@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -11,35 +12,41 @@ from plt.data.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.episodes import Moment, pair_loss
 from plt.train.history import Pairs
+from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.gpo import Config, Gpo
 from plt.train.methods.gpo_network import Reader, Shape
+from tests.contracts.population import population
 from tests.train.methods.readers import (
     accuracies,
     ceiling,
+    double_of,
     history,
     mirrored_people,
-    newcomer,
     nice_margins,
     pairs,
     prototypes,
     trained,
 )
-from tests.train.methods.tables import judged, merged, table
+from tests.train.methods.tables import merged, table
 
-CAMPS = {f"nice {i}": 0.95 for i in range(4)} | {f"cold {i}": 0.05 for i in range(4)}
 SHAPE = Shape(features=4, width=16, layers=2, heads=2, depth=2, points="raw", loss="cross-entropy")
 NOW = Moment(0, 1)
 
 
 @pytest.fixture(scope="module")
-def camps() -> Preferences:
-    return judged(CAMPS, 20)
+def people() -> Preferences:
+    """Users 0 to 5 like warm answers, users 6 to 11 dry ones; each text stands in one pair."""
+    return population()
 
 
 @pytest.fixture(scope="module")
-def fitted(camps: Preferences, ctx: TrainContext) -> Gpo:
-    return Gpo(Config(epochs=150)).fit(camps, ctx)
+def fitted(people: Preferences, ctx: TrainContext) -> Gpo:
+    return Gpo().fit(training_view(people), ctx)
+
+
+def unseen(people: Preferences) -> Preferences:
+    return people.filter(pl.col("split") == "test")
 
 
 def network(**changes: object) -> Reader:
@@ -141,29 +148,30 @@ def test_the_likelihood_of_answers_is_bounded() -> None:
 
 
 def test_two_camps_are_told_apart_and_come_back_from_disk(
-    fitted: Gpo, camps: Preferences, ctx: TrainContext, tmp_path: Path
+    fitted: Gpo, people: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
-    for user in fitted.users:
-        likes_nice = (nice_margins(fitted, camps, user) > 0).mean()
-        assert likes_nice > 0.75 if user.startswith("nice") else likes_nice < 0.25
-    assert fitted.notes == ("weights of the last of 150 epochs",)
+    for code, user in enumerate(fitted.users):
+        likes_warm = (nice_margins(fitted, unseen(people), user) > 0).mean()
+        assert likes_warm > 0.75 if code < 6 else likes_warm < 0.25
+    assert fitted.notes[0] == "weights of the last of 100 epochs"
     fitted.save(tmp_path)
     again = Gpo.load(tmp_path, Compute(device="cpu", cache_dir=ctx.compute.cache_dir))
-    for who in ("nice 1", "cold 2", None):
-        assert np.array_equal(nice_margins(again, camps, who), nice_margins(fitted, camps, who))
+    for who in ("user 01", "user 09", None):
+        assert np.array_equal(nice_margins(again, people, who), nice_margins(fitted, people, who))
     assert b"lovely" not in (tmp_path / "model.safetensors").read_bytes()
     assert "lovely" not in (tmp_path / "model.json").read_text()
 
 
 def test_turning_every_answer_round_turns_the_prediction_round(
-    fitted: Gpo, camps: Preferences, ctx: TrainContext
+    fitted: Gpo, people: Preferences, ctx: TrainContext
 ) -> None:
     """RM-08 (e): half of the people were the mirror of the other half."""
-    warm, cold = newcomer("warm", 1.0), newcomer("cold", 0.0)
-    adapted = fitted.adapt(merged(warm, cold), ctx)
-    own = nice_margins(adapted, camps, "warm")
-    assert (own > 0).mean() > 0.9
-    assert (np.sign(own) == -np.sign(nice_margins(adapted, camps, "cold"))).mean() > 0.9
+    view = training_view(people)
+    for user in ("user 02", "user 08"):
+        adapted = fitted.adapt(double_of(view, user, "mirror", turned=True), ctx)
+        own = nice_margins(adapted, unseen(people), user)
+        turned = nice_margins(adapted, unseen(people), "mirror")
+        assert (np.sign(own) == -np.sign(turned)).mean() > 0.8
 
 
 def test_an_answer_is_not_read_where_its_own_texts_are_scored(
@@ -181,11 +189,13 @@ def test_an_answer_is_not_read_where_its_own_texts_are_scored(
     assert not np.allclose(nice_margins(adapted, other, "new"), nobody, atol=1e-3)
 
 
-def test_a_newcomer_moves_nobody(fitted: Gpo, camps: Preferences, ctx: TrainContext) -> None:
-    cold, warm = newcomer("new", 0.0), newcomer("other", 1.0)
-    alone, both = fitted.adapt(cold, ctx), fitted.adapt(merged(cold, warm), ctx)
-    for user, before in (("new", alone), *((user, fitted) for user in (*fitted.users, None))):
-        assert np.array_equal(nice_margins(both, camps, user), nice_margins(before, camps, user))
+def test_a_newcomer_moves_nobody(fitted: Gpo, people: Preferences, ctx: TrainContext) -> None:
+    view = training_view(people)
+    mirror = double_of(view, "user 02", "mirror", turned=True)
+    twin = double_of(view, "user 02", "twin", turned=False)
+    alone, both = fitted.adapt(twin, ctx), fitted.adapt(merged(mirror, twin), ctx)
+    for user, before in (("twin", alone), *((user, fitted) for user in (*fitted.users, None))):
+        assert np.array_equal(nice_margins(both, people, user), nice_margins(before, people, user))
 
 
 @pytest.mark.parametrize("flips", [0.1, pytest.param(0.2, marks=pytest.mark.slow)])

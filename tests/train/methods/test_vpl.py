@@ -21,6 +21,7 @@ from plt.train.methods.vpl_network import Latent, Shape, divergence
 from tests.train.methods.readers import (
     accuracies,
     ceiling,
+    double_of,
     mirrored_people,
     newcomer,
     nice_margins,
@@ -185,11 +186,7 @@ def test_turning_every_answer_round_turns_the_favourite_animal_round(ctx: TrainC
     people = pets.simulate(pets.Config(users=12, pairs_per_user=30))
     view = training_view(people)
     fitted = Vpl(Config(epochs=150)).fit(view, ctx)
-    asked = view.filter(pl.col("user_id").cast(pl.String) == fitted.users[0])
-    mirror = asked.votes.with_columns(
-        user_id=pl.lit("mirror").cast(asked.votes.schema["user_id"]), label=1 - pl.col("label")
-    )
-    adapted = fitted.adapt(dataclasses.replace(asked, votes=mirror), ctx)
+    adapted = fitted.adapt(double_of(view, fitted.users[0], "mirror", turned=True), ctx)
     test = people.filter(pl.col("split").cast(pl.String) == "test")
     texts, a, b = distinct_texts(test.pairs)
     own = adapted.margin(texts, a, b, [fitted.users[0]] * len(a))
