@@ -18,7 +18,7 @@ from plt.train.methods.p_rm import Config, PRm
 from plt.train.profiles import with_profiles
 from plt.train.soft_reward import SoftPromptReward
 from plt.train.tuned import TunedReward
-from tests.train.methods.tables import judged
+from tests.train.methods.tables import judged, table
 
 FAST: dict[str, Any] = {
     "model": "builtin:tiny", "tune": "lora", "epochs": 4.0, "pairs_per_step": 4,
@@ -247,6 +247,15 @@ def test_a_profile_is_read_in_both_branches(prefs: Preferences, ctx: TrainContex
         assert any("2 of 4 users' own words" in note for note in fitted.notes)
     silent = PRm(Config(**BRIEF, aggregation="soft-prompt", n_tokens=1, use_profile=False))
     assert silent.fit(prefs, knowing).rewards.profiles == {}  # type: ignore[union-attr]
+
+
+def test_one_soft_prompt_for_everybody_needs_no_names(ctx: TrainContext) -> None:
+    nameless = table([(None, f"good {i}", f"bad {i}", 1.0) for i in range(8)])
+    config = Config(**BRIEF, aggregation="soft-prompt", n_tokens=2, users="uniform")
+    fitted = PRm(config).fit(nameless, ctx)
+    assert fitted.users == ()
+    assert np.array_equal(rewards(fitted, nameless, "a"), rewards(fitted, nameless, None))
+    assert fitted.adapt(judged({"a": 1.0}, 2), ctx).users == ()
 
 
 def test_profiles_stand_in_front_as_one_system_message() -> None:
