@@ -215,6 +215,28 @@ def test_a_killed_soft_prompt_resumes_with_the_same_bits(
     assert_kept(fit("killed"), whole, prefs, "a", None)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("aggregation", ["linear", "soft-prompt"])
+def test_a_whole_backbone_learns_resumes_and_is_saved(
+    aggregation: Any, prefs: Preferences, ctx: TrainContext, tmp_path: Path
+) -> None:
+    settings = {**FAST, "tune": "full", "epochs": 3.0, "learning_rate": 3e-4}
+    config = Config(**settings, aggregation=aggregation)
+
+    def kill(what: str, done: int, total: int) -> None:
+        if (what, done) == ("training", 5):
+            raise KeyboardInterrupt
+
+    fitted = PRm(config).fit(prefs, TrainContext(0, tmp_path / "whole", ctx.compute))
+    assert toward_nice(fitted, prefs, "a") > toward_nice(fitted, prefs, "b")
+    with pytest.raises(KeyboardInterrupt):
+        PRm(config).fit(prefs, TrainContext(0, tmp_path / "killed", Compute("cpu", progress=kill)))
+    again = PRm(config).fit(prefs, TrainContext(0, tmp_path / "killed", ctx.compute))
+    assert_kept(again, fitted, prefs, "a", "b", None)
+    fitted.save(tmp_path / "model")
+    assert_kept(PRm.load(tmp_path / "model", ctx.compute), fitted, prefs, "a", None)
+
+
 def test_a_frozen_backbone_learns_soft_tokens_and_a_head(
     prefs: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
