@@ -300,13 +300,14 @@ def fit_heads(
     model = HeadNetwork(net, heads, resolve_device(ctx.compute.device))
     identity = FitIdentity(tuning, sharing, len(users), form)
     losses, how = train_network(model, texts, rows, identity, source, ctx)
-    heads = model.users.cpu()
-    with torch.no_grad():
-        found = heads.table()[:, 0]
-        shown = found[0] if bool(found[0].any()) or len(found) == 1 else found[1]
-        head_of(net).copy_(shown)
-    return (
-        TunedReward(source, tuning, ctx.compute.dtype, losses, net.eval(), encoder),
-        heads,
-        how,
-    )
+    _show(net, model.users.cpu())
+    tuned = TunedReward(source, tuning, ctx.compute.dtype, losses, net.eval(), encoder)
+    return tuned, model.users, how
+
+
+@torch.no_grad()
+def _show(net: Any, heads: UserModel) -> None:
+    """Makes a head of the table the head of the model, for what is checked on loading."""
+    found = heads.table()[:, 0]
+    shown = found[0] if bool(found[0].any()) or len(found) == 1 else found[1]
+    head_of(net).copy_(shown)

@@ -131,3 +131,18 @@ def test_majority_labels_are_one_judgement_a_pair(ctx: TrainContext) -> None:
     prefs = table(votes)
     assert len(read_judgements(prefs)) == 6
     assert np.array_equal(rewards(majority, prefs, None), rewards(once, prefs, None))
+
+
+def test_grouped_pairs_are_the_same_rows_where_nobody_shares_one(
+    ctx: TrainContext, tmp_path: Path
+) -> None:
+    rows = table([(f"u{i % 3}", f"good {i}", f"bad {i}", float(i % 2)) for i in range(12)])
+    apart = BradleyTerry(Shared(**FAST)).fit(rows, ctx)
+    grouped = BradleyTerry(Shared(**FAST, group_pairs=True)).fit(rows, ctx)
+    expected = rewards(apart, rows, None)
+    assert np.ptp(expected) > 1e-3
+    assert np.abs(rewards(grouped, rows, None) - expected).max() < 1e-6
+    grouped.save(tmp_path)
+    loaded = BradleyTerry.load(tmp_path, Compute(device="cpu"))
+    assert loaded.config.group_pairs
+    assert np.array_equal(rewards(loaded, rows, None), rewards(grouped, rows, None))

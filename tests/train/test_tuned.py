@@ -13,7 +13,7 @@ from plt.errors import ArtifactError, DataError, FailedError, UsageError
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.trl_bridge import DirectedPairs, directed_pairs
 from plt.train.tuned import TunedReward
-from plt.train.tuning import Tuning
+from plt.train.tuning import Tuning, trained_weights
 from tests.train.models import save_tiny, tiny_config, tiny_tokenizer
 
 LORA = Tuning("lora", epochs=2, learning_rate=3e-3, batch_size=8, lora_rank=4, lora_alpha=8)
@@ -299,3 +299,15 @@ def test_what_cannot_be_fitted_is_said(texts, tmp_path):
         with pytest.raises(UsageError):
             replace(LORA, **wrong)
     assert replace(LORA, lora_targets="q_proj, v_proj").targets == ("q_proj", "v_proj")
+
+
+def test_the_head_on_the_vectors_is_the_reward_and_vectors_are_kept(tuned, texts, tmp_path):
+    kept = replace(CPU, cache_dir=tmp_path)
+    vectors = tuned.vectors(texts, kept)
+    head = next(w for n, w in trained_weights(tuned.model).items() if ".score." in n)
+    by_head = vectors.astype(np.float64) @ head[0].double().numpy()
+    np.testing.assert_allclose(by_head, tuned.reward(texts, CPU), atol=1e-6)
+    again = replace(kept, progress=lambda *_: pytest.fail("a text was read twice"))
+    assert np.array_equal(tuned.vectors(texts, again), vectors)
+    (folder,) = (tmp_path / "features").iterdir()
+    assert json.loads((folder / "about.json").read_text())["tuned"] == tuned.weights_digest

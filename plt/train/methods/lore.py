@@ -80,8 +80,8 @@ class Lore:
     (`plt.train.factors`); validation rows choose the ridge only. A newcomer gets weights, the
     basis stays. The population (unknown users and None) has the mean weights of those who were
     fitted. No user can reverse a basis reward: people with opposite tastes need two. With `tune` =
-    ``lora`` or ``full`` the backbone learns with both, without a penalty, and validation rows are
-    not used.
+    ``lora`` or ``full`` backbone, basis and weights then learn on together, without a penalty and
+    without validation rows.
 
     Attributes:
         config: What is fitted, on what.
@@ -116,17 +116,6 @@ class Lore:
         vectors = text_features(judgements.texts, self.config, None, ctx.compute)
         rng = np.random.default_rng([ctx.seed, SEED_STAGE])
         problems = user_problems(train, vectors, users)
-        if self.config.tune != "head":
-            drawn = random_factors(
-                rng, (len(users), self.config.basis, vectors.shape[1]), simplex=True
-            )
-            start = replace(drawn, basis=drawn.basis / problems.pooled_scale())
-            backbone, table, how = fine_tune_factors(
-                train, users, self.config, ctx, start, self.config.averaging
-            )
-            return replace(
-                self, fitted=table, backbone=backbone, compute=ctx.compute, notes=(how, *notes)
-            )
         if self.config.averaging == "users":
             problems = user_averaged(problems)
         if self.config.compat == "lore":
@@ -143,6 +132,13 @@ class Lore:
             )
             how = fit.describe(self.config.l2 is not None)
         factors = fit.factors
+        if self.config.tune != "head":
+            start = replace(factors, basis=factors.basis / scale)
+            backbone, table, tuned = fine_tune_factors(
+                train, users, self.config, ctx, start, self.config.averaging
+            )
+            notes = (f"on frozen features: {how}", tuned, *notes)
+            return replace(self, fitted=table, backbone=backbone, compute=ctx.compute, notes=notes)
         prior = Prior(
             factors.coordinates.mean(axis=0), np.eye(self.config.basis) / np.sqrt(LOGIT_PRECISION)
         )

@@ -48,7 +48,10 @@ def fit_tuned(
         tuned = fine_tune(judgements, config, ctx, grouped=grouped)
         return TunedFit(None, tuned, (describe_fit(config, tuned.losses),))
     train = judgements.select(~judgements.validation)
-    users, notes = named_users(train, judgements)
+    users: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    if config.users != "uniform" or profiles:
+        users, notes = named_users(train, judgements)
     if config.soft:
         return _fit_soft(train, users, profiles, config, ctx, notes)
     heads = fine_tune_heads(train, users, config, _sharing(config), ctx)

@@ -18,7 +18,7 @@ from plt.train.methods.p_rm import Config, PRm
 from plt.train.profiles import with_profiles
 from plt.train.soft_reward import SoftPromptReward
 from plt.train.tuned import TunedReward
-from tests.train.methods.tables import judged
+from tests.train.methods.tables import judged, table
 
 FAST: dict[str, Any] = {
     "model": "builtin:tiny", "tune": "lora", "epochs": 4.0, "pairs_per_step": 4,
@@ -215,6 +215,28 @@ def test_a_killed_soft_prompt_resumes_with_the_same_bits(
     assert_kept(fit("killed"), whole, prefs, "a", None)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("aggregation", ["linear", "soft-prompt"])
+def test_a_whole_backbone_learns_resumes_and_is_saved(
+    aggregation: Any, prefs: Preferences, ctx: TrainContext, tmp_path: Path
+) -> None:
+    settings = {**FAST, "tune": "full", "epochs": 3.0, "learning_rate": 3e-4}
+    config = Config(**settings, aggregation=aggregation)
+
+    def kill(what: str, done: int, total: int) -> None:
+        if (what, done) == ("training", 5):
+            raise KeyboardInterrupt
+
+    fitted = PRm(config).fit(prefs, TrainContext(0, tmp_path / "whole", ctx.compute))
+    assert toward_nice(fitted, prefs, "a") > toward_nice(fitted, prefs, "b")
+    with pytest.raises(KeyboardInterrupt):
+        PRm(config).fit(prefs, TrainContext(0, tmp_path / "killed", Compute("cpu", progress=kill)))
+    again = PRm(config).fit(prefs, TrainContext(0, tmp_path / "killed", ctx.compute))
+    assert_kept(again, fitted, prefs, "a", "b", None)
+    fitted.save(tmp_path / "model")
+    assert_kept(PRm.load(tmp_path / "model", ctx.compute), fitted, prefs, "a", None)
+
+
 def test_a_frozen_backbone_learns_soft_tokens_and_a_head(
     prefs: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
@@ -247,6 +269,15 @@ def test_a_profile_is_read_in_both_branches(prefs: Preferences, ctx: TrainContex
         assert any("2 of 4 users' own words" in note for note in fitted.notes)
     silent = PRm(Config(**BRIEF, aggregation="soft-prompt", n_tokens=1, use_profile=False))
     assert silent.fit(prefs, knowing).rewards.profiles == {}  # type: ignore[union-attr]
+
+
+def test_one_soft_prompt_for_everybody_needs_no_names(ctx: TrainContext) -> None:
+    nameless = table([(None, f"good {i}", f"bad {i}", 1.0) for i in range(8)])
+    config = Config(**BRIEF, aggregation="soft-prompt", n_tokens=2, users="uniform")
+    fitted = PRm(config).fit(nameless, ctx)
+    assert fitted.users == ()
+    assert np.array_equal(rewards(fitted, nameless, "a"), rewards(fitted, nameless, None))
+    assert fitted.adapt(judged({"a": 1.0}, 2), ctx).users == ()
 
 
 def test_profiles_stand_in_front_as_one_system_message() -> None:
