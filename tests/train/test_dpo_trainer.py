@@ -198,9 +198,8 @@ def test_accumulated_passes_are_one_batch(source, told, tmp_path):
 
 def test_gradient_checkpointing_changes_no_step(source, told, tmp_path):
     rows = with_reference(judged(), source, told[1])
-    found = losses_of(
-        make_network(source, 4), told, rows, objective(), arguments_for(tmp_path / "a")
-    )
+    arguments = arguments_for(tmp_path / "a")
+    found = losses_of(make_network(source, 4), told, rows, objective(), arguments)
     arguments = arguments_for(tmp_path / "b")
     arguments.gradient_checkpointing = True
     again = losses_of(make_network(source, 4, tune="full"), told, rows, objective(), arguments)
