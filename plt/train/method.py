@@ -159,6 +159,7 @@ class MethodCard:
         needs_profile: Whether it reads what users say of themselves.
         scores: ``reward`` or ``margin``: which of the two it implements.
         backbone: What it needs of a language model.
+        kind: ``reward``, or ``policy``: also writes text, and has an attribute `policy`.
         aliases: Other names that it answers to.
         reads_truth: Whether it is told the truth of a simulated population, and so is no method
             but what methods are compared with.
@@ -174,5 +175,6 @@ class MethodCard:
     needs_profile: bool = False
     scores: Literal["reward", "margin"] = "reward"
     backbone: Literal["none", "features", "forward"] = "features"
+    kind: Literal["reward", "policy"] = "reward"
     aliases: tuple[str, ...] = ()
     reads_truth: bool = False
