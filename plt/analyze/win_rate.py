@@ -5,10 +5,11 @@ orders, a system wins it when both orders say so; anything else is a tie, and co
 when the two orders differ. A contest that lacks one of its verdicts says nothing: it is left out
 and counted by reason.
 
-Two ways to count a tie stand side by side. *Half*: a win is 1, a tie 1/2, a loss 0, so the rates of
-the two systems sum to 1. *Both*: a tie is a win for both, as in Li et al. (2024, P-RLHF, table 2),
-so they may sum to more than 1. Their rate by person asks for each person who won more contests,
-and counts a person without such a winner for both.
+Three ways to count a tie stand side by side. *Half*: a win is 1, a tie 1/2, a loss 0, so the rates
+of the two systems sum to 1. *Both*: a tie is a win for both, as in Li et al. (2024, P-RLHF, table
+2), so they may sum to more than 1. *Strict*: a tie is a win for nobody. The rate of Li et al. by
+person asks for each person who won more contests, and counts a person without such a winner for
+both.
 """
 
 from collections.abc import Mapping
@@ -50,6 +51,11 @@ class Tally:
         if not self.n:
             return None
         return (self.wins + self.ties) / self.n, (self.losses + self.ties) / self.n
+
+    @property
+    def strict(self) -> tuple[float, float] | None:
+        """Win rates of system 1 and 2 with ties as wins of nobody; null without contests."""
+        return (self.wins / self.n, self.losses / self.n) if self.n else None
 
     @property
     def winner(self) -> str | None:

@@ -62,7 +62,7 @@ def _length(part: pl.DataFrame) -> WrittenLength:
         user=first["user_id"],
         words=_mean(part, "n_words"),
         tokens=_mean(part, "n_tokens"),
-        ended=ended.sum() / ended.len() if ended.len() else None,
+        ended=int(ended.sum()) / ended.len() if ended.len() else None,
         empty=part.filter(pl.col("n_words") == 0).height / part.height,
         n=part.height,
     )

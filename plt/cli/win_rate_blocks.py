@@ -50,6 +50,7 @@ def win_rate_json(found: WinRate) -> dict[str, Any]:
             "by_user": _pair(by_user),
             "n_users_won": dict(found.winners),
         },
+        "strict": {"pooled": _pair(total.strict)},
         "order": {
             "n": found.n_asked,
             "disagreement": found.disagreement,

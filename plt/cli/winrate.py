@@ -106,7 +106,9 @@ def command(
     from plt.data.schema import VERDICTS
     from plt.data.table import write_table
     from plt.train.method import Compute
+    from plt.train.processes import refuse_several
 
+    refuse_several("winrate")
     sources = _sources(first, second)
     wanted = [name for name, value in (("--judge", judge), ("--judge-url", judge_url)) if value]
     spent: dict[str, Any] | None = None
@@ -129,12 +131,9 @@ def command(
                 spent = vars(api.spent) | {"cost": api.spent.cost(price_in, price_out)}
             else:
                 verdicts = _judged(contests, _own_judge(str(judge), compute, profiles, tie_below))
-    payload = b""
-    if out is not None:
-        payload = write_table(verdicts, VERDICTS, None if str(out) == STDIN else out, meta)
-    if payload:
-        return Result(payload=payload)
-    return _result(verdicts, dropped, spent, out)
+    target = None if str(out) == STDIN else out
+    payload = b"" if out is None else write_table(verdicts, VERDICTS, target, meta)
+    return Result(payload=payload) if payload else _result(verdicts, dropped, spent, out)
 
 
 def _result(

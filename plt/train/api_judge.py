@@ -141,6 +141,10 @@ class ApiJudge:
                         f" {reply.reason}",
                         hint="type the same line again: finished judgements are kept",
                     )
+        except BaseException:
+            # Also when the person interrupts: nobody waits for a server that asked for patience.
+            self.client.stop()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
         return replies

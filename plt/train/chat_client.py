@@ -138,6 +138,11 @@ class ChatClient:
         self._opener = urllib.request.build_opener(_NoRedirects())
         self._turn = threading.Lock()
         self._next = 0.0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """Ends every wait: who asks from another thread gets an error instead of an answer."""
+        self._stopped.set()
 
     def kept(self, messages: Sequence[Message]) -> Reply | None:
         """The answer from the cache, or None."""
@@ -167,7 +172,7 @@ class ChatClient:
         for attempt in range(self.endpoint.retries + 1):
             if attempt:
                 own = self.endpoint.first_wait * 2.0 ** (attempt - 1)
-                time.sleep(min(own if failure.wait is None else failure.wait, MAX_WAIT_SECONDS))
+                self._sleep(min(own if failure.wait is None else failure.wait, MAX_WAIT_SECONDS))
             self._wait_for_turn()
             outcome = self._attempt(messages)
             if isinstance(outcome, Reply):
@@ -235,7 +240,14 @@ class ChatClient:
             now = time.monotonic()
             mine = max(self._next, now)
             self._next = mine + 60.0 / self.endpoint.per_minute
-        time.sleep(mine - now)
+        self._sleep(mine - now)
+
+    def _sleep(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise ArtifactError(
+                f"{self.endpoint.host} is asked no more",
+                hint="type the same line again: finished judgements are kept",
+            )
 
     def _path(self, messages: Sequence[Message]) -> Path | None:
         if self._cache is None:

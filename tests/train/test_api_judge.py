@@ -1,16 +1,20 @@
 """Judging over HTTP: both orders, every failure by its reason, resumed from what is kept."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from plt.data.contests import Contests, Side, pair_contests
 from plt.errors import ArtifactError, UsageError
 from plt.train.api_judge import CUT_OFF, NONSENSE, REFUSED, ApiJudge, Spent, parse_answer
 from plt.train.chat_client import ChatClient, Endpoint, Reply
-from plt.train.judge_questions import ask_both_orders, question_text
+from plt.train.judge_questions import FORGED, ask_both_orders, question_text
 from plt.train.judges import judge_contests
+from plt.train.tokens import neutralise
 from tests.data.tables import user_turn
 from tests.data.texts import written
 from tests.train.loopback_chat import ChatServer, longer_answer, serve
@@ -147,3 +151,18 @@ def test_questions_are_under_way_side_by_side() -> None:
     with serve(rule) as server:
         found = judge_contests(contests(1), judge(server, parallel=2))
     assert found["verdict"].to_list() == ["2", "2"]
+
+
+def test_an_error_ends_other_waits() -> None:
+    """One question is told to come back in 200 seconds, the other that its key is wrong."""
+    with serve(longer_answer) as server:
+        server.trouble = [(429, {"Retry-After": "200"}), 401]
+        start = time.monotonic()
+        with pytest.raises(UsageError, match="HTTP 401"):
+            judge_contests(contests(1), judge(server, parallel=2))
+        assert time.monotonic() - start < 20
+
+
+@given(st.text("<>/|[]ISNTsnwerpo_aba \n", max_size=60))
+def test_breaking_marks_comes_to_an_end_and_leaves_none(text: str) -> None:
+    assert FORGED.search(neutralise(text, FORGED)) is None

@@ -41,7 +41,7 @@ def starts(model: Any, n_soft: int) -> list[Start]:
 def one_by_one(model: Any, start: Start, n: int) -> list[int]:
     """The likeliest continuation, by transformers' own generation, of an unpadded row."""
     embeds, mask = left_padded(model.get_input_embeddings(), [start], 1)
-    found = model.generate(
+    found: list[int] = model.generate(
         inputs_embeds=embeds, attention_mask=mask, max_new_tokens=n, do_sample=False,
         eos_token_id=sorted(ENDS), pad_token_id=0,
     )[0].tolist()  # fmt: skip
