@@ -117,13 +117,18 @@ def _users(found: WinRate) -> Table:
     return Table(USER, tuple(rows), title, frozenset(USER[1:6]))
 
 
+def _share(count: int, n: int) -> str:
+    return f" ({100 * count / n:.0f} %)" if n else ""
+
+
 def _notes(found: WinRate) -> list[str]:
     total = found.total
     users = f"{len(found.users)} users" if found.users else "nobody in particular"
     target = TARGETS[found.pooled.target]
     notes = [
-        f"{total.n} contests of {users}: {total.wins} won, {total.ties} tied, {total.losses} lost"
-        f" by {found.system_1}; 95 % intervals, for {target}."
+        f"{total.n} contests of {users}: {total.wins} won, {total.ties}"
+        f" tied{_share(total.ties, total.n)}, {total.losses} lost by {found.system_1}; 95 %"
+        f" intervals, for {target}."
     ]
     if found.n_asked and found.disagreement is not None:
         first = "" if found.first_wins is None else (

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from plt.cli.judging import (
+    JudgeModel,
+    JudgeName,
+    JudgeOptions,
+    JudgeUrl,
+    KeyEnv,
+    Parallel,
+    PriceIn,
+    PriceOut,
+    Profiles,
+    Rate,
+    Retries,
+    Timeout,
+    api_judge,
+    load_profiles,
+    own_judge,
+    request_options,
+    say_what_leaves,
+)
 from plt.cli.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet
 from plt.cli.streams import STDIN, Result, progress_bar, say
 from plt.errors import UsageError
@@ -16,12 +34,9 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.cli.streams import Progress
     from plt.data.contests import Contests
     from plt.data.table import Meta, Source
-    from plt.train.api_judge import ApiJudge
     from plt.train.judges import Judge
-    from plt.train.method import Compute
 
 
 def command(
@@ -34,10 +49,7 @@ def command(
             metavar="TEXTS|DATA", help="What the other wrote; of DATA the chosen texts."
         ),
     ] = None,
-    judge: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--judge", help="A reward run, or a local causal language model."),
-    ] = None,
+    judge: JudgeName = None,
     first_control: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option("--first", help="policy, generic, reference or best-of-n of the first table."),
@@ -46,45 +58,20 @@ def command(
         Optional[str],  # noqa: UP045
         typer.Option("--second", help="The same of the second table."),
     ] = None,
-    users: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--users", help="A users table: a language model reads the profiles."),
-    ] = None,
+    users: Profiles = None,
     tie_below: Annotated[
         float, typer.Option("--tie-below", min=0.0, help="Log-odds below which it is a tie.")
     ] = 0.0,
-    judge_url: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--judge-url", help="An OpenAI-compatible endpoint: texts are sent there."),
-    ] = None,
-    judge_model: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("--judge-model", help="The endpoint's name of the model."),
-    ] = None,
-    judge_key_env: Annotated[
-        str, typer.Option("--judge-key-env", help="The environment variable that holds the key.")
-    ] = "PLT_JUDGE_KEY",
-    judge_timeout: Annotated[
-        float, typer.Option("--judge-timeout", min=0.01, help="Seconds to wait for an answer.")
-    ] = 60.0,
-    judge_retries: Annotated[
-        int, typer.Option("--judge-retries", min=0, help="Attempts after a failed one.")
-    ] = 5,
-    judge_rate: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--judge-rate", min=0.01, help="Requests a minute at most."),
-    ] = None,
-    judge_parallel: Annotated[
-        int, typer.Option("--judge-parallel", min=1, help="Requests under way at a time.")
-    ] = 4,
-    price_in: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--price-in", min=0.0, help="Price of a million tokens read."),
-    ] = None,
-    price_out: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option("--price-out", min=0.0, help="Price of a million tokens written."),
-    ] = None,
+    judge_url: JudgeUrl = None,
+    judge_model: JudgeModel = None,
+    judge_key_env: KeyEnv = "PLT_JUDGE_KEY",
+    judge_timeout: Timeout = 60.0,
+    judge_retries: Retries = 5,
+    judge_rate: Rate = None,
+    judge_parallel: Parallel = 4,
+    judge_option: JudgeOptions = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
     out: Out = None,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -120,17 +107,18 @@ def command(
         dropped = dict(contests.dropped)
         with progress_bar() as progress:
             compute = Compute(device, dtype, batch_size, None, progress)
-            profiles = _profiles(users)
+            profiles = load_profiles(users)
             if judge_url is not None:
                 limits = {"timeout": judge_timeout, "retries": judge_retries,
-                          "per_minute": judge_rate}  # fmt: skip
-                api = _api_judge(judge_url, str(judge_model), judge_key_env, limits, profiles,
+                          "per_minute": judge_rate,
+                          "options": request_options(judge_option or ())}  # fmt: skip
+                api = api_judge(judge_url, str(judge_model), judge_key_env, limits, profiles,
                                  judge_parallel, progress)  # fmt: skip
-                _say_what_leaves(api, contests)
+                say_what_leaves(api, contests)
                 verdicts = _judged(contests, api)
                 spent = vars(api.spent) | {"cost": api.spent.cost(price_in, price_out)}
             else:
-                verdicts = _judged(contests, _own_judge(str(judge), compute, profiles, tie_below))
+                verdicts = _judged(contests, own_judge(str(judge), compute, profiles, tie_below))
     target = None if str(out) == STDIN else out
     payload = b"" if out is None else write_table(verdicts, VERDICTS, target, meta)
     return Result(payload=payload) if payload else _result(verdicts, dropped, spent, out)
@@ -252,78 +240,10 @@ def _texts(source: Source) -> tuple[pl.DataFrame, Meta]:
     return read_table(source, GENERATIONS)
 
 
-def _profiles(users: Path | None) -> dict[str, str]:
-    if users is None:
-        return {}
-    from plt.data.schema import USERS
-    from plt.data.table import read_table
-
-    people, _ = read_table(users, USERS)
-    rows = people.select("user_id", "profile").drop_nulls().iter_rows()
-    return {str(user): str(profile) for user, profile in rows}
-
-
-def _own_judge(
-    judge: str, compute: Compute, profiles: Mapping[str, str], tie_below: float
-) -> Judge:
-    """A reward run, or a local language model."""
-    from dataclasses import replace
-
-    from plt.data.cache import cache_dir
-    from plt.data.run import MANIFEST
-
-    if (Path(judge) / MANIFEST).exists():
-        from plt.train.fitted_run import load_fitted_run
-        from plt.train.judges import RewardJudge
-
-        if profiles:
-            raise UsageError("a reward run reads no profiles", hint="leave --users out")
-        fitted = load_fitted_run(Path(judge), replace(compute, cache_dir=cache_dir()))
-        if not fitted.users:
-            say(f"{judge} rewards everybody alike: the verdicts do not depend on the person")
-        return RewardJudge(fitted, tie_below)
-    from plt.train.model_judge import ModelJudge
-    from plt.train.option_judge import load_judge
-
-    if not profiles:
-        say("the judge is told nothing about the persons: --users FILE gives it their profiles")
-    return ModelJudge(load_judge(judge, compute), compute, profiles, tie_below)
-
-
-def _api_judge(
-    url: str,
-    model: str,
-    key_env: str,
-    limits: Mapping[str, Any],
-    profiles: Mapping[str, str],
-    parallel: int,
-    progress: Progress,
-) -> ApiJudge:
-    from plt.data.cache import cache_dir
-    from plt.train.api_judge import ApiJudge
-    from plt.train.chat_client import ChatClient, Endpoint
-
-    endpoint = Endpoint(url, model, os.environ.get(key_env) or None, **limits)
-    client = ChatClient(endpoint, cache_dir() / "judgements")
-    return ApiJudge(client, profiles, parallel, progress)
-
-
-def _say_what_leaves(api: ApiJudge, contests: Contests) -> None:
-    endpoint = api.client.endpoint
-    new = api.unanswered(contests.frame)
-    whom = f" and what {len(api.profiles)} persons say of themselves" if api.profiles else ""
-    say(
-        f"sends {new} questions, each with a prompt and two texts{whom}, to {endpoint.address} for"
-        f" {endpoint.model}; {'with' if endpoint.key else 'without'} a key"
-    )
-    if endpoint.in_clear:
-        say(f"{endpoint.host} is asked over http: texts and key travel unencrypted")
-
-
 def _judged(contests: Contests, judge: Judge) -> pl.DataFrame:
     from plt.train.judges import judge_contests
 
     for system in (contests.system_1, contests.system_2):
-        if f" by {judge.name}" in system:
-            say(f"{judge.name} itself chose the texts of {system}: it prefers them by construction")
+        if judge.name in system:
+            say(f"{judge.name} itself wrote or chose the texts of {system}: no independent judge")
     return judge_contests(contests, judge)

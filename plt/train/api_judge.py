@@ -20,6 +20,7 @@ NONSENSE = "the answer is neither A, B nor tie"
 CUT_OFF = "the answer was cut off"
 MAX_FAILURES_IN_A_ROW = 10
 _ANSWER = re.compile(r"\W*(?:(?:the\s+)?(?:better\s+)?answer\W*(?:is\W*)?)?(A|B|tie)\W*", re.I)
+_THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
 _REFUSAL = re.compile(
     r"\b(?:sorry|cannot|can['’]t|won['’]t|unable to|not able to|must decline)\b", re.I
 )
@@ -154,7 +155,7 @@ def parse_answer(reply: Reply) -> tuple[Literal["A", "B", "tie"] | None, str | N
     """The answer that a reply gives, or None and why; never a guess from a longer text."""
     if reply.text is None:
         return None, reply.reason
-    found = _ANSWER.fullmatch(reply.text.strip())
+    found = _ANSWER.fullmatch(_THOUGHTS.sub("", reply.text).strip())
     if found is None:
         if reply.finish == "length":
             return None, CUT_OFF

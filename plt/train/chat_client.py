@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Endpoint:
             ``Retry-After`` stands above it.
         per_minute: Requests a minute at most; None is as fast as answers come.
         max_tokens: Tokens of an answer.
+        options: Further fields of a request, above its own; a field that is None is left out, as
+            ``max_tokens`` must be for models that know it by another name.
     """
 
     url: str
@@ -56,6 +58,7 @@ class Endpoint:
     first_wait: float = 1.0
     per_minute: float | None = None
     max_tokens: int = 16
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -187,12 +190,14 @@ class ChatClient:
         return Reply(None, failure.reason, failed=True)
 
     def _body(self, messages: Sequence[Message]) -> dict[str, Any]:
-        return {
+        body = {
             "model": self.endpoint.model,
             "messages": [dict(message) for message in messages],
             "temperature": 0,
             "max_tokens": self.endpoint.max_tokens,
+            **self.endpoint.options,
         }
+        return {name: value for name, value in body.items() if value is not None}
 
     def _attempt(self, messages: Sequence[Message]) -> Reply | _Failure:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -223,6 +228,7 @@ class ChatClient:
         if self.endpoint.key:
             said = said.replace(self.endpoint.key, "***")
         hints = {
+            400: "--judge-option KEY=VALUE changes a field: max_tokens=null leaves it out",
             401: "export PLT_JUDGE_KEY=..., or name another variable with --judge-key-env",
             403: "export PLT_JUDGE_KEY=..., or name another variable with --judge-key-env",
             404: "check --judge-url (it ends in /v1 for most servers) and --judge-model",

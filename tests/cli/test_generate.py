@@ -83,7 +83,7 @@ def test_the_best_beats_a_draw_in_the_eyes_of_its_own_judge(
     generate(capfd, "builtin:tiny")
     assert main(["winrate", "best.parquet", "g.parquet", "--judge", "run", "--json"]) == 0
     shown = capfd.readouterr()
-    assert "itself chose the texts" in shown.err
+    assert "itself wrote or chose the texts" in shown.err
     (found,) = json.loads(shown.out)["contests"]
     assert (found["losses"], found["n"]) == (0, 9)
     assert found["wins"] > 0

@@ -54,12 +54,14 @@ def test_an_endpoint_judges_and_is_named_before_anything_leaves(
     with serve(longer_answer) as server:
         line = ["winrate", "one.parquet", "two.parquet", "--judge-url", server.url,
                 "--judge-model", "big", "--judge-key-env", "MY_KEY", "--price-in", "1",
-                "--price-out", "10", "-o", "v.parquet", "--json"]  # fmt: skip
+                "--price-out", "10", "-o", "v.parquet", "--json",
+                "--judge-option", "seed=7", "--judge-option", "user=me"]  # fmt: skip
         assert main(line) == 0
         shown = capfd.readouterr()
         assert f"sends 16 questions, each with a prompt and two texts, to {server.url}" in shown.err
         assert "secret" not in shown.err + shown.out
         assert server.log[0][1]["Authorization"] == "Bearer secret"
+        assert (server.log[0][0]["seed"], server.log[0][0]["user"]) == (7, "me")
         data = json.loads(shown.out)
     (found,) = data["contests"]
     assert (found["wins"], found["ties"], found["losses"]) == (4, 4, 4)
@@ -123,6 +125,8 @@ def test_the_chosen_texts_of_a_table_are_an_opponent(
         (["one.parquet", "two.parquet", "--judge-url", "http://x/v1"], "needs --judge-model"),
         (["one.parquet", "two.parquet", "--judge", "a", "--judge-url", "b"], "two judges"),
         (["one.parquet"], "stands alone"),
+        (["one.parquet", "two.parquet", "--judge-url", "http://h", "--judge-model", "m",
+          "--judge-option", "seed"], "not KEY=VALUE"),
         (["one.parquet", "gone.parquet", "--judge", "builtin:tiny"], "gone.parquet does not exist"),
         (["one.parquet", "two.parquet", "--judge", "builtin:minilm"], "encoder"),
         (["one.parquet", "two.parquet", "--judge", "builtin:tiny", "--first", "generic"],

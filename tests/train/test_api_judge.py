@@ -89,6 +89,7 @@ def test_texts_cannot_forge_their_surroundings() -> None:
         ("Answer: b", "stop", ("B", None)),
         ("The better answer is A.", "stop", ("A", None)),
         ("TIE", "stop", ("tie", None)),
+        ("<think>A is longer, but</think>\n\nB", "stop", ("B", None)),
         ("Both are good", "stop", (None, NONSENSE)),
         ("A or B", "stop", (None, NONSENSE)),
         ("A because", "length", (None, CUT_OFF)),

@@ -34,6 +34,16 @@ def test_an_answer_comes_with_its_tokens_and_is_kept(tmp_path: Path) -> None:
     assert "which?" not in stored[0].replace("said which?", "")
 
 
+def test_fields_of_a_request_can_be_changed_and_left_out(tmp_path: Path) -> None:
+    with serve(lambda question: "A") as server:
+        options = {"max_tokens": None, "max_completion_tokens": 99}
+        ChatClient(endpoint(server.url, options=options), tmp_path).ask(ASK)
+        ChatClient(endpoint(server.url), tmp_path).ask(ASK)
+        changed, plain = (body for body, _, _ in server.log)
+    assert (changed["max_completion_tokens"], "max_tokens" in changed) == (99, False)
+    assert plain["max_tokens"] == 16
+
+
 @pytest.mark.parametrize("what", ["messages", "model"])
 def test_another_question_or_model_is_asked_anew(tmp_path: Path, what: str) -> None:
     with serve(lambda question: "A") as server:
