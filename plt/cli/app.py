@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Which of two systems' texts a judge prefers, person by person.",
     ),
     "demo": ("plt.cli.demo", "The whole chain on embedded data and model."),
+    "export": ("plt.cli.export", "Write a run's reward as a Hugging Face reward model."),
+    "doctor": ("plt.cli.doctor", "What plt makes of a model, with self-checks (exit 1)."),
 }
 
 

@@ -29,6 +29,7 @@ class Asked:
         train_size: Numbers and ``all``, separated by commas, or None.
         train_size_of: ``total`` or ``user``.
         sham: ``train``, ``score``, ``none`` or None for the default of each method.
+        accelerated: Whether there is an accelerator, on which adapters are worth their time.
     """
 
     methods: str
@@ -38,6 +39,7 @@ class Asked:
     train_size: str | None
     train_size_of: str
     sham: str | None
+    accelerated: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class Cell:
         sham: Which shams; None for a method that scores everybody alike.
         group: Which model and training size of the line it belongs to.
         label: What it is called on stderr.
+        tune_chosen: Whether nobody typed how it is tuned, and an accelerator decided.
     """
 
     name: str
@@ -61,6 +64,7 @@ class Cell:
     sham: str | None
     group: tuple[str | None, Sample | None]
     label: str
+    tune_chosen: bool = False
 
     @property
     def identity_config(self) -> dict[str, Any]:
@@ -213,10 +217,29 @@ def _cell(asked: Asked, name: str, model: str | None, sample: Sample | None, alo
     }
     own = parse_settings(asked.settings)
     values |= {key: value for key, value in own.items() if alone or key in known}
-    made = make_method(name, values)
+    chosen = _takes_adapters(asked, name, values)
+    made = make_method(name, values | ({"tune": "lora"} if chosen else {}))
     config = config_dict(made)
     sham = _sham(method_card(name), config, asked.sham)
-    return Cell(name, made, config, sample, sham, (model, sample), name)
+    return Cell(name, made, config, sample, sham, (model, sample), name, chosen)
+
+
+def _takes_adapters(asked: Asked, name: str, values: Mapping[str, object]) -> bool:
+    """Whether a method is tuned by LoRA because nobody typed how, and an accelerator is there.
+
+    Not on embedded models, whose heads are the quicker and better fit; nor where the method, or a
+    setting that was typed, such as a penalty, goes with heads only.
+    """
+    from plt.train.registry import config_keys, make_method
+
+    embedded = str(values.get("model", "builtin:")).startswith("builtin:")
+    if not asked.accelerated or embedded or "tune" in values or "tune" not in config_keys(name):
+        return False
+    try:
+        make_method(name, {**values, "tune": "lora"})
+    except UsageError:
+        return False
+    return True
 
 
 def _default_model(asked: Asked, name: str) -> str | None:

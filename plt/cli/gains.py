@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VANILLA = "bradley-terry"
 SHARED = (
     "model", "tune", "max_length", "epochs", "learning_rate", "pairs_per_step", "lora_rank",
-    "lora_alpha", "lora_targets",
+    "lora_alpha", "lora_targets", "quantize",
 )  # fmt: skip
 """Settings that vanilla shares with the run it is compared with; its penalty is its own."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -27,7 +28,7 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.cli.cells import Cell
+    from plt.cli.cells import Asked, Cell
     from plt.cli.training import Outcome, Session
     from plt.data.preferences import Preferences
 
@@ -48,7 +49,7 @@ def command(
     ] = None,
     tune: Annotated[
         Optional[str],  # noqa: UP045 - Typer reads Optional at run time
-        typer.Option("--tune", help="head, lora or full. [head]"),
+        typer.Option("--tune", help="head, lora or full. [head; lora on a GPU]"),
     ] = None,
     epochs: Annotated[
         Optional[int],  # noqa: UP045 - Typer reads Optional at run time
@@ -121,8 +122,9 @@ def command(
         "learning_rate": learning_rate,
         "max_length": max_length,
     }
-    asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
     method_names(method)  # a name that is wrong is said before any table is read
+    asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
+    asked = replace(asked, accelerated=_accelerated(asked, device))
     prefs = _split_table(data or DEFAULT_DATA, seed)
     people = _users_table(users)
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
@@ -130,6 +132,8 @@ def command(
         raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
     for name, reason in cells.skipped.items():
         say(f"{name} is left out: {reason}")
+    if asked.accelerated:
+        _say_tuning(cells.cells)
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
     with progress_bar() as progress:
         from plt.cli.training import Session
@@ -142,6 +146,29 @@ def command(
         )
         outcome = _run_all(cells.cells, session, fit_baseline=baseline)
     return _result(outcome, cells.skipped)
+
+
+def _accelerated(asked: Asked, device: str) -> bool:
+    """Whether nobody typed how to tune, and a model that was named runs on an accelerator."""
+    from plt.data.settings import parse_settings
+
+    models = [name.strip() for name in (asked.models or "").split(",") if name.strip()]
+    typed = asked.shared["tune"] is not None or "tune" in parse_settings(asked.settings)
+    if typed or all(name.startswith("builtin:") for name in models):
+        return False
+    from plt.train.backbone import resolve_device
+
+    return resolve_device(device).type != "cpu"
+
+
+def _say_tuning(cells: Sequence[Cell]) -> None:
+    """Says what an accelerator decided where nobody typed --tune."""
+    lora = "; ".join(cell.label for cell in cells if cell.tune_chosen)
+    heads = "; ".join(cell.label for cell in cells if cell.config.get("tune") == "head")
+    if lora:
+        say(f"there is an accelerator, so this is --tune lora (else type --tune head): {lora}")
+    if heads:
+        say(f"this is --tune head: {heads}")
 
 
 def _split_table(data: str, seed: int) -> Preferences:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from plt.errors import ArtifactError, FailedError, UsageError
+from plt.train.method import Quantize
 from plt.train.model_source import ModelSource, Pooling, resolve_model
 from plt.train.tokens import Ids, TextEncoder, text_encoder
 
@@ -98,11 +99,20 @@ def _load(
     return Backbone(source, body, encoder, device)
 
 
-def load_body(source: ModelSource, dtype: torch.dtype) -> Any:
-    """The transformers model of a source, without any head, in training mode off and unmoved."""
+def load_body(source: ModelSource, dtype: torch.dtype, quantize: Quantize | None = None) -> Any:
+    """The transformers model of a source, without any head, in training mode off and unmoved.
+
+    Args:
+        source: The model.
+        dtype: Of its weights.
+        quantize: ``4bit`` lets bitsandbytes keep the linear layers in 4 bits, which moves them to
+            its own device. The caller has made sure that the package is installed; this path has
+            never run on the machines that the tests run on, which lack it.
+    """
     from transformers import AutoModel
 
-    body, missing = _read_weights(AutoModel, source, dtype)
+    options = {} if quantize is None else {"quantization_config": _four_bits()}
+    body, missing = _read_weights(AutoModel, source, dtype, **options)
     # BERT's pooler is trained for another task, is often absent, and nothing here reads it.
     if getattr(body, "pooler", None) is not None:
         body.pooler = None
@@ -129,7 +139,21 @@ def load_language_model(source: ModelSource, dtype: torch.dtype) -> Any:
     return model.eval().requires_grad_(False)
 
 
-def _read_weights(kind: Any, source: ModelSource, dtype: torch.dtype) -> tuple[Any, Sequence[str]]:
+def _four_bits() -> Any:
+    """NF4 with double quantisation and products in bfloat16 (Dettmers et al. 2023)."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        bnb_4bit_use_double_quant=True,
+    )
+
+
+def _read_weights(
+    kind: Any, source: ModelSource, dtype: torch.dtype, **options: Any
+) -> tuple[Any, Sequence[str]]:
     """A model of one of transformers' Auto classes, and the weights that its files lack."""
     with quiet():
         try:
@@ -140,6 +164,7 @@ def _read_weights(kind: Any, source: ModelSource, dtype: torch.dtype) -> tuple[A
                 local_files_only=True,
                 trust_remote_code=False,
                 output_loading_info=True,
+                **options,
             )
         except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise ArtifactError(f"model {source.name} cannot be loaded: {error}") from error

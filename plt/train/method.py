@@ -14,6 +14,7 @@ from plt.data.preferences import Preferences
 IntArray: TypeAlias = NDArray[np.int64]
 FloatArray: TypeAlias = NDArray[np.float64]
 Tune = Literal["head", "lora", "full"]
+Quantize = Literal["4bit"]
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called as progress(what, done, total); total 0 means unknown."""
 

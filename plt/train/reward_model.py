@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from plt.errors import UsageError
 from plt.train.backbone import align, load_body, pool
+from plt.train.method import Quantize
 from plt.train.model_source import ModelSource, lora_targets
 
 HEAD = "score"
@@ -84,13 +85,20 @@ class RewardModel(PreTrainedModel):  # type: ignore[misc]  # transformers has no
             return pooled * self.scale
 
 
-def build_reward_model(source: ModelSource, dtype: torch.dtype) -> RewardModel:
+def build_reward_model(
+    source: ModelSource, dtype: torch.dtype, quantize: Quantize | None = None
+) -> RewardModel:
     """The model with a zero head, or with its own when it is a reward model already.
+
+    Args:
+        source: The model.
+        dtype: Of its body.
+        quantize: As `load_body`.
 
     Raises:
         ArtifactError: The weights cannot be loaded.
     """
-    body = load_body(source, dtype)
+    body = load_body(source, dtype, quantize)
     body.config.use_cache = False
     model = RewardModel(body, source)
     own = own_head(source)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from plt.errors import UsageError
-from plt.train.method import Tune
+from plt.train.method import Quantize, Tune
 from plt.train.ridge import refuse_penalty
 
 if TYPE_CHECKING:
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 HEAD_ONLY = ("l2",)
 TUNED_ONLY = (
     "epochs", "learning_rate", "pairs_per_step", "lora_rank", "lora_alpha", "lora_targets",
+    "quantize",
 )  # fmt: skip
 
 
@@ -33,6 +34,7 @@ class RewardSettings:
         lora_rank: Rank of the adapters.
         lora_alpha: Their scale is alpha / rank.
         lora_targets: Names of layers, separated by commas.
+        quantize: ``4bit`` keeps the frozen backbone under adapters in 4 bits (QLoRA).
         zero_l2: Whether a method can be fitted without a penalty.
     """
 
@@ -47,6 +49,7 @@ class RewardSettings:
     lora_rank: int | None = None
     lora_alpha: int | None = None
     lora_targets: str | None = None
+    quantize: Quantize | None = None
 
     def __post_init__(self) -> None:
         if not (self.zero_l2 and self.l2 == 0):
@@ -77,6 +80,7 @@ class RewardSettings:
             "lora_rank": self.lora_rank,
             "lora_alpha": self.lora_alpha,
             "lora_targets": self.lora_targets,
+            "quantize": self.quantize,
         }
         kept = {name: value for name, value in given.items() if value is not None}
         return Tuning(tune=self.tune, **kept)

@@ -1,6 +1,7 @@
 """How reward models are fine-tuned, and the torch model that the settings mean."""
 
 import hashlib
+import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 from plt.errors import ArtifactError, UsageError
 from plt.train.backbone import resolve_dtype
 from plt.train.feature_store import content_key
-from plt.train.method import Texts, TrainContext
+from plt.train.method import Quantize, Texts, TrainContext
 from plt.train.model_source import ModelSource
 from plt.train.reward_model import add_lora, build_reward_model
 from plt.train.tokens import TextEncoder, read_content, text_encoder
@@ -38,6 +39,13 @@ class Tuning:
         lora_alpha: Their scale is alpha / rank (32 there).
         lora_targets: Names of layers, separated by commas; None takes the architecture's own,
             ``all-linear`` all.
+        quantize: ``4bit`` keeps the frozen weights under ``lora`` in 4 bits: NF4, double
+            quantisation, products in bfloat16 (QLoRA, Dettmers et al. 2023). None keeps them as
+            they are.
+
+    Raises:
+        UsageError: A value is out of range, or `quantize` is asked for with ``full`` or where
+            bitsandbytes is not installed.
     """
 
     tune: Literal["lora", "full"] = "lora"
@@ -48,6 +56,7 @@ class Tuning:
     lora_rank: int = 16
     lora_alpha: int = 32
     lora_targets: str | None = None
+    quantize: Quantize | None = None
 
     def __post_init__(self) -> None:
         if self.tune not in LEARNING_RATES:
@@ -56,6 +65,8 @@ class Tuning:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} is {value}; it must be above 0")
+        if self.quantize is not None:
+            _refuse_quantized(self.quantize, self.tune)
 
     @property
     def schedule(self) -> Schedule:
@@ -71,6 +82,19 @@ class Tuning:
         return tuple(name.strip() for name in self.lora_targets.split(",") if name.strip())
 
 
+def _refuse_quantized(quantize: Quantize, tune: str) -> None:
+    if tune != "lora":
+        raise UsageError(
+            f"quantize is {quantize}, whose weights stay as they are; --tune {tune} moves them",
+            hint="--tune lora",
+        )
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise UsageError(
+            f"quantize={quantize} needs the package bitsandbytes, which is not installed",
+            hint="pip install bitsandbytes",
+        )
+
+
 def encoder_of(tokenizer: Any, source: ModelSource, max_length: int | None) -> TextEncoder:
     """How the texts of a model are written; None is the model's own length."""
     return text_encoder(tokenizer, causal=source.causal, max_length=max_length or source.max_length)
@@ -82,7 +106,9 @@ def network(source: ModelSource, tuning: Tuning | None, dtype: str, seed: int = 
     full = tuning is not None and tuning.tune == "full"
     with silenced(), torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = build_reward_model(source, torch.float32 if full else resolve_dtype(dtype))
+        quantize = None if tuning is None else tuning.quantize
+        kept = torch.float32 if full else resolve_dtype(dtype)
+        model = build_reward_model(source, kept, quantize)
         if tuning is None:
             return model.requires_grad_(False)
         if full:

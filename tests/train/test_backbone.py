@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from plt.errors import ArtifactError, FailedError, UsageError
 from plt.train.backbone import (
+    _four_bits,
     align,
     last_real,
     load_backbone,
@@ -145,3 +146,12 @@ def test_devices_and_dtypes():
     assert resolve_dtype("bfloat16") == torch.bfloat16
     with pytest.raises(UsageError, match="no dtype 'int8'"):
         resolve_dtype("int8")
+
+
+def test_four_bits_are_those_of_the_qlora_paper() -> None:
+    """The configuration alone: bitsandbytes, which obeys it, is not installed here."""
+    four_bits = _four_bits()
+    assert four_bits.load_in_4bit
+    assert four_bits.bnb_4bit_quant_type == "nf4"
+    assert four_bits.bnb_4bit_use_double_quant
+    assert four_bits.bnb_4bit_compute_dtype == torch.bfloat16

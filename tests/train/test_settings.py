@@ -1,3 +1,5 @@
+from importlib.util import find_spec
+
 import pytest
 
 from plt.errors import UsageError
@@ -32,3 +34,19 @@ def test_what_is_not_set_is_left_to_the_defaults_of_tuning() -> None:
     assert {*TUNED_ONLY} <= set(RewardSettings.__dataclass_fields__)
     with pytest.raises(ValueError, match="not fine-tuned"):
         RewardSettings().tuning()
+
+
+@pytest.mark.skipif(find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed")
+def test_four_bits_without_bitsandbytes_say_what_to_install() -> None:
+    with pytest.raises(UsageError, match="needs the package bitsandbytes") as error:
+        RewardSettings(tune="lora", quantize="4bit")
+    assert error.value.hint == "pip install bitsandbytes"
+
+
+def test_four_bits_go_with_adapters_only() -> None:
+    with pytest.raises(UsageError, match="nothing with --tune head") as error:
+        RewardSettings(quantize="4bit")
+    assert error.value.problems == ["'quantize' is 4bit"]
+    with pytest.raises(UsageError, match="--tune full moves them") as error:
+        RewardSettings(tune="full", quantize="4bit")
+    assert error.value.hint == "--tune lora"

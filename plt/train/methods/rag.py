@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAME = "rag"
 INSTRUCTION = "Which response does this person prefer, A or B?"
 # It reads bytes and has learnt nothing, so that a longer window would cost time and tell no more.
-TINY, TINY_MAX_LENGTH = "builtin:tiny", 384
+TINY, TINY_MAX_LENGTH = "builtin:tiny", 320
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Config:
         retriever: What questions are compared by (all-MiniLM-L6-v2 there).
         k: Examples a question (3 there); 0 asks without any.
         max_length: Tokens of a question with its examples at most; None is the model's own, at
-            most 1,024 (384 for ``builtin:tiny``). Longer ones lose the middles of their longest
+            most 1,024 (320 for ``builtin:tiny``). Longer ones lose the middles of their longest
             texts.
     """
 
