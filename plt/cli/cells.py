@@ -22,7 +22,7 @@ class Asked:
     """What was typed.
 
     Attributes:
-        methods: Names separated by commas, or ``all``.
+        methods: Names separated by commas, or ``all``, which is every reward model.
         models: Backbones separated by commas, or None.
         shared: Flags that many methods have, by setting; None where not typed.
         settings: The items of ``--set``.
@@ -136,7 +136,7 @@ def method_names(text: str) -> tuple[list[str], bool]:
     if not asked:
         raise UsageError("--method names no method", hint="plt ls methods")
     if ALL in asked:
-        return list(METHODS), True
+        return [name for name, card in METHODS.items() if card.kind == "reward"], True
     return list(dict.fromkeys(method_name(name) for name in asked)), False
 
 

@@ -6,16 +6,14 @@ tokens of the response; DELTA stands for chosen - rejected.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-PairLoss = Literal[
-    "sigmoid", "ipo", "hinge", "exo_pair", "nca_pair", "robust", "bco_pair", "sppo_hard",
-    "apo_zero", "apo_down", "discopop", "sigmoid_norm",
-]  # fmt: skip
+from plt.train.policy_settings import PairLoss as PairLoss
+
 PAIR_LOSSES: tuple[str, ...] = get_args(PairLoss)
 NORMALISED = ("ipo", "sigmoid_norm")
 DISCOPOP_TEMPERATURE = 0.05  # of Lu et al. 2024

@@ -156,6 +156,7 @@ class MethodCard:
         needs_profile: Whether it reads what users say of themselves.
         scores: ``reward`` or ``margin``: which of the two it implements.
         backbone: What it needs of a language model.
+        kind: ``reward``, or ``policy``: also writes text, and has an attribute `policy`.
         aliases: Other names that it answers to.
     """
 
@@ -169,4 +170,5 @@ class MethodCard:
     needs_profile: bool = False
     scores: Literal["reward", "margin"] = "reward"
     backbone: Literal["none", "features", "forward"] = "features"
+    kind: Literal["reward", "policy"] = "reward"
     aliases: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plt.data.cache import cache_dir
+from plt.data.run import MANIFEST, MODEL
 from plt.errors import ArtifactError, PltError
 
 Pooling = Literal["last", "mean", "cls", "max"]
@@ -24,6 +25,8 @@ FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors", "1_Pooling/co
 DEFAULT_MAX_LENGTH = 1024
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?(@[\w.-]+)?")
 HUB_TIMEOUT_SECONDS = 10.0
+LANGUAGE_MODEL = "language_model"
+"""The folder in the model of a run that other runs can begin from."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +148,8 @@ def _locate(model: str) -> tuple[Path, str | None]:
             hint="plt ls models",
         )
     folder = Path(model).expanduser()
+    if (folder / MANIFEST).is_file():
+        return _model_of_run(model, folder), None
     if folder.is_dir():
         return folder.resolve(), None
     if folder.exists():
@@ -152,6 +157,16 @@ def _locate(model: str) -> tuple[Path, str | None]:
     if model.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(model):
         raise ArtifactError(f"model {model} does not exist", hint="plt ls models")
     return _hub(model)
+
+
+def _model_of_run(model: str, run: Path) -> Path:
+    found = run / MODEL / LANGUAGE_MODEL
+    if not found.is_dir():
+        raise ArtifactError(
+            f"{model} is a run, but none that wrote a whole language model to begin from",
+            hint="plt train DATA --method sft",
+        )
+    return found.resolve()
 
 
 def _minilm() -> Path:

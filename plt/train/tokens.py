@@ -135,6 +135,13 @@ class TextEncoder:
 
     def _starts(self, chat: Sequence[Message], text: str) -> tuple[int, int]:
         """Where, in the rendered text, the cue to answer begins, and where the response does."""
+        if self.form == "chat" and len(chat) == 1:
+            # Templates refuse a conversation of nothing: compare two answers instead.
+            one, other = (
+                _chat(self.tokenizer, [{**chat[0], "content": content}], cue=False)
+                for content in ("a", "b")
+            )
+            return 0, _shared(one, other)
         if self.form == "chat":
             asked = _chat(self.tokenizer, chat[:-1], cue=True)
             told = _chat(self.tokenizer, chat[:-1], cue=False)

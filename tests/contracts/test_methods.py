@@ -17,12 +17,14 @@ from plt.train.method import Compute, FloatArray, MarginScorer, Method, MethodCa
 from plt.train.registry import METHODS, config_dict, load_class, make_method, method_card
 from plt.train.scoring import Label, score_pairs
 from tests.contracts.population import N_USERS, PAIRS_A_USER, population
+from tests.contracts.smaller import smaller, write_model
 
 PERSONAL = [name for name, card in METHODS.items() if card.personal and card.trains]
 BLIND = [name for name, card in METHODS.items() if not card.personal]
 KEY = ["user_id", "pair_id", "occurrence", "scored_as", "control"]
 TOLERANCE = 1e-5
 EVERY = pytest.mark.parametrize("name", METHODS)
+SMALL_MODEL: dict[str, Path] = {}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,17 @@ def fitted(
     return Fits()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What policies begin from, written before any test forbids to write."""
+    SMALL_MODEL["path"] = write_model(tmp_path_factory.mktemp("small") / "model")
+    return SMALL_MODEL["path"]
+
+
 def run(name: str, prefs: Preferences, compute: Compute, work: Path, seed: int = 0) -> Fitted:
     ctx = TrainContext(seed, work, compute)
-    return fit_and_score(prefs, make_method(name, {}), ctx, Label("run", name, seed))
+    method = make_method(name, smaller(name, SMALL_MODEL["path"]))
+    return fit_and_score(prefs, method, ctx, Label("run", name, seed))
 
 
 def margins(frame: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,194 @@
+"""log pi(y | x): what a language model gives a response, its end marker included.
+
+Prompt tokens, soft tokens and padding are not counted. Rows are aligned first, so that padding on
+any side changes nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from trl.trainer.utils import add_fused_lm_head
+
+from plt.errors import ArtifactError
+from plt.train.backbone import align, pad_batch, quiet
+from plt.train.method import IntArray
+from plt.train.model_source import ModelSource
+from plt.train.soft_prompt import insert_soft_tokens
+from plt.train.tokens import Ids, TextEncoder
+
+IGNORED = -100
+LENGTH_MULTIPLE = 16
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A prompt and a response as a model reads them.
+
+    Attributes:
+        ids: (L,) token ids.
+        begins: The column of the response's first token.
+    """
+
+    ids: Ids
+    begins: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_response(self) -> int:
+        """Tokens of the response, its end marker included."""
+        return len(self.ids) - self.begins
+
+
+@dataclass(frozen=True)
+class AnswerBatch:
+    """n answers, padded on the right.
+
+    Attributes:
+        tokens: (n, L) token ids.
+        mask: (n, L), 1 on real tokens.
+        response: (n, L), 1 on tokens of the response.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    response: Tensor
+
+    def to(self, device: torch.device) -> "AnswerBatch":
+        """The same on another device."""
+        return AnswerBatch(self.tokens.to(device), self.mask.to(device), self.response.to(device))
+
+
+def encode_answers(
+    encoder: TextEncoder, prompts: Sequence[Sequence[Mapping[str, str]]], responses: Sequence[str]
+) -> list[Answer]:
+    """Token ids of n texts, which end with the response's end marker.
+
+    What a chat template writes behind the end marker (a line feed, mostly) is no choice of the
+    policy's, and generation never gets there: it is cut off.
+    """
+    end = encoder.tokenizer.eos_token_id
+    rows, begins = encoder.encode_responses(prompts, responses)
+    answers = []
+    for ids, begin in zip(rows, begins.tolist(), strict=True):
+        ends = np.flatnonzero(ids[begin:] == end)
+        answers.append(Answer(ids[: begin + ends[-1] + 1] if len(ends) else ids, begin))
+    return answers
+
+
+def encode_prompt(encoder: TextEncoder, prompt: Sequence[Mapping[str, str]]) -> list[int]:
+    """Token ids up to where a response begins."""
+    rows, begins = encoder.encode_responses([prompt], [""])
+    found: list[int] = rows[0][: begins[0]].tolist()
+    return found
+
+
+def answer_batch(answers: Sequence[Answer], multiple: int = 1) -> AnswerBatch:
+    """Answers as tensors, whose length is a multiple of `multiple`."""
+    tokens, mask = pad_batch([answer.ids for answer in answers])
+    extra = -tokens.shape[1] % multiple
+    if extra:
+        tokens, mask = (torch.nn.functional.pad(part, (0, extra)) for part in (tokens, mask))
+    begins = torch.tensor([answer.begins for answer in answers])
+    columns = torch.arange(tokens.shape[1])
+    return AnswerBatch(tokens, mask, mask * (columns >= begins[:, None]))
+
+
+def length_batches(sizes: Sequence[int], rows: IntArray, batch_size: int) -> Iterator[IntArray]:
+    """Parts of `rows` of like length, the longest first; ties stand in the order of `rows`."""
+    order = rows[np.argsort([-sizes[row] for row in rows], kind="stable")]
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def load_language_model(source: ModelSource, dtype: torch.dtype) -> Any:
+    """The causal language model of a source, ready for `response_log_probs`; not moved.
+
+    Raises:
+        ArtifactError: It is an encoder, its head would be random, or its weights do not load.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    if not source.causal:
+        raise ArtifactError(
+            f"model {source.name} is an encoder, which writes nothing; a policy needs a causal"
+            " language model",
+            hint="--model builtin:tiny",
+        )
+    with quiet():
+        try:
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source.path,
+                dtype=dtype,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+            raise ArtifactError(f"model {source.name} cannot be loaded: {error}") from error
+    if report["missing_keys"]:
+        raise ArtifactError(
+            f"model {source.name}: its weights lack parts of {type(model).__name__}, which would"
+            " be random",
+            problems=sorted(report["missing_keys"]),
+        )
+    model.config.use_cache = False
+    add_fused_lm_head(model)
+    return model.eval()
+
+
+def response_log_probs(model: Any, batch: AnswerBatch, soft: Tensor, at: int) -> Tensor:
+    """Log pi(y | x), summed over the tokens of each response.
+
+    Args:
+        model: As `load_language_model`, adapters on it included.
+        batch: n answers, padded on any side.
+        soft: (n, T_u, d) soft tokens; with T_u = 0 the model is called as if nobody had heard of
+            them.
+        at: Tokens that stay in front of the soft ones: the begin token, where there is one.
+
+    Returns:
+        (n,); 0 for a response without a token.
+    """
+    labels = batch.tokens.masked_fill(batch.response == 0, IGNORED)
+    labels, _ = align(labels, batch.mask)
+    tokens, mask = align(batch.tokens, batch.mask)
+    given = {"input_ids": tokens, "attention_mask": mask}
+    if soft.shape[1]:
+        inputs = insert_soft_tokens(model.get_input_embeddings(), tokens, mask, soft, at)
+        given = inputs.arguments(model.config.model_type)
+        labels = inputs.widened(labels, IGNORED)
+    following = labels[:, 1:]
+    counted = following != IGNORED
+    with only_states(model, counted):
+        found = model(**given, shift_labels=following[counted][None], fused_lm_head=True).log_probs
+    sums: Tensor = found.new_zeros(len(labels))
+    return sums.index_add(0, counted.nonzero()[:, 0], found[0])
+
+
+@contextmanager
+def only_states(model: Any, counted: Tensor) -> Iterator[None]:
+    """Within, the body gives the (1, k, d) states before the k tokens that count, and no others.
+
+    The head over the vocabulary, which costs more than the body of a small model, then skips
+    prompts and padding on every device; TRL's own skips them under Triton only.
+    """
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+
+    def keep(_: Any, __: Any, outputs: Any) -> Any:
+        outputs.last_hidden_state = outputs.last_hidden_state[:, :-1][counted][None]
+        return outputs
+
+    hook = core.base_model.register_forward_hook(keep)
+    try:
+        yield
+    finally:
+        hook.remove()
