@@ -11,6 +11,7 @@ from torch import Tensor
 from plt.errors import DataError, UsageError
 from plt.train.backbone import load_language_model, load_tokenizer, resolve_device, resolve_dtype
 from plt.train.decoding import Continuation, Sampling, Start, decode, row_seed
+from plt.train.log_probs import encode_prompt
 from plt.train.method import Compute
 from plt.train.model_source import resolve_model
 from plt.train.tokens import Message, TextEncoder, text_encoder
@@ -80,9 +81,7 @@ class BareModel:
 
     def prompt_ids(self, prompt: Prompt, user: str | None) -> list[int]:
         """Token ids up to where the response begins."""
-        rows, begins = self.encoder.encode_responses([prompt], [""])
-        found: list[int] = rows[0][: begins[0]].tolist()
-        return found
+        return encode_prompt(self.encoder, prompt)
 
 
 @dataclass(frozen=True)

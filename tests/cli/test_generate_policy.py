@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,6 +12,9 @@ from plt.data.preferences import write_preferences
 from plt.data.schema import GENERATIONS
 from plt.data.splits import SplitPlan, split
 from plt.data.table import read_table
+from plt.train.fitted_run import load_fitted_run
+from plt.train.generation import Writer
+from plt.train.policy import Policy
 from tests.data.tables import crossed
 
 
@@ -57,6 +61,19 @@ def test_a_policy_writes_as_its_users_as_nobody_and_as_it_was(
     # One at a time, the draws are the same.
     alone = write("run", "--reference", "--batch-size", "1")
     assert alone["response"].to_list() == texts["response"].to_list()
+
+
+def test_a_policy_without_users_writes_as_nobody(
+    policy_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = ["train", "t.parquet", "--method", "dpo", "--tune", "lora", "--set", "max_steps=1"]
+    assert main([*line, "--sham", "none", "-o", "blind", "-q"]) == 0
+    texts = write("blind", "--reference")
+    assert texts["control"].cast(pl.String).to_list() == ["generic"] * 3 + ["reference"] * 3
+    fitted: Any = load_fitted_run(Path("blind")).method
+    policy: Policy = fitted.policy
+    writer: Writer = policy
+    assert (writer.users, writer.user_prompt(None)) == ((), None)
 
 
 def test_strangers_are_refused(policy_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
