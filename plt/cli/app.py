@@ -26,6 +26,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("plt.cli.score", "Score any pairs with a run."),
     "report": ("plt.cli.report", "Compare runs: which differences are real?"),
     "verify": ("plt.cli.verify", "Re-hash a run, or compare it with another (exit 1)."),
+    "generate": ("plt.cli.generate", "Write texts as users, as nobody, or the best of several."),
+    "winrate": (
+        "plt.cli.winrate",
+        "Which of two systems' texts a judge prefers, person by person.",
+    ),
     "demo": ("plt.cli.demo", "The whole chain on embedded data and model."),
     "export": ("plt.cli.export", "Write a run's reward as a Hugging Face reward model."),
     "doctor": ("plt.cli.doctor", "What plt makes of a model, with self-checks (exit 1)."),

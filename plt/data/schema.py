@@ -1,8 +1,9 @@
-"""The four table schemas, and `validate`, which reports every problem at once.
+"""The table schemas, and `validate`, which reports every problem at once.
 
 `preferences/1` is one row a judgement: one person, one pair, one label. `users/1` describes
 people. `scores/1` is what a model said about pairs. `metrics/1` is tidy: one figure a row, with
-its interval. The schema name and version stand in the Parquet key-value metadata as ``plt.schema``.
+its interval. `generations/1` is text that systems wrote, `verdicts/1` who of two systems a judge
+preferred. The schema name and version stand in the Parquet key-value metadata as ``plt.schema``.
 """
 
 from dataclasses import dataclass
@@ -148,7 +149,54 @@ METRICS = TableSchema(
     ),
 )  # fmt: skip
 
-SCHEMAS = {schema.name: schema for schema in (PREFERENCES, USERS, SCORES, METRICS)}
+WRITERS = ("policy", "generic", "reference", "best-of-n")
+ORDERS = ("1-first", "2-first")
+VERDICTS_GIVEN = ("1", "2", "tie")
+
+GENERATIONS = TableSchema(
+    "generations",
+    1,
+    ("user_id", "prompt_id", "system", "control", "sample"),
+    (
+        Column("user_id", pl.String, "for whom it was written; null is nobody", nullable=True),
+        Column("prompt_id", pl.UInt64, "hash of the prompt"),
+        Column("group", pl.String, "cluster of every interval", nullable=True),
+        Column("prompt", MESSAGES, "the conversation up to the answer"),
+        Column("response", pl.String, "what was written; may be empty"),
+        Column("system", pl.String, "method and run id, or model, that wrote"),
+        Column("control", pl.Enum(WRITERS), "as whom; null for text of no policy", nullable=True),
+        Column("seed", pl.UInt64, "of the sampling", nullable=True),
+        Column("sample", pl.UInt16, "which of several texts for that user and prompt"),
+        Column("n_tokens", pl.UInt32, "written, the end token not counted", nullable=True),
+        Column("ended", pl.Boolean, "whether the model ended it itself", nullable=True),
+        Column("n_words", pl.UInt32, "runs of what is no blank"),
+        Column("reward", pl.Float64, "of the run that chose it, for best-of-n", nullable=True),
+    ),
+)
+
+VERDICTS = TableSchema(
+    "verdicts",
+    1,
+    ("system_1", "system_2", "judge", "user_id", "prompt_id", "sample", "order"),
+    (
+        Column("user_id", pl.String, "for whom it was judged; null is nobody", nullable=True),
+        Column("prompt_id", pl.UInt64, "hash of the prompt"),
+        Column("group", pl.String, "cluster of every interval", nullable=True),
+        Column("sample", pl.UInt16, "which of several texts for that user and prompt"),
+        Column("system_1", pl.String, "one system"),
+        Column("system_2", pl.String, "the other system"),
+        Column("judge", pl.String, "who judged: a reward run, a model, a model behind a URL"),
+        Column("order", pl.Enum(ORDERS), "whose text stood first; null: no order", nullable=True),
+        Column("verdict", pl.Enum(VERDICTS_GIVEN), "the better; null when none was given", True),
+        Column("reason", pl.String, "why there is no verdict, or why none was asked", True),
+        Column("score", pl.Float64, "log-odds that system 1 is better, where known", True),
+        Column("n_tokens_in", pl.UInt32, "tokens that the judge read, where known", True),
+        Column("n_tokens_out", pl.UInt32, "tokens that the judge wrote, where known", True),
+    ),
+)
+
+TABLES = (PREFERENCES, USERS, SCORES, METRICS, GENERATIONS, VERDICTS)
+SCHEMAS = {schema.name: schema for schema in TABLES}
 
 
 def same_type(found: Dtype, expected: Dtype) -> bool:

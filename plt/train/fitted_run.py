@@ -29,6 +29,11 @@ class FittedRun:
     method: Method
 
     @property
+    def name(self) -> str:
+        """Method and run id."""
+        return f"{self.run.identity.method}-{self.run.run_id}"
+
+    @property
     def users(self) -> Sequence[str]:
         """Whom the method knows; everybody else gets the population's reward."""
         return self.method.users

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from plt.data.schema import METRICS, PREFERENCES, SCHEMAS, SCORES, USERS, conform, validate
+from plt.data.schema import PREFERENCES, SCHEMAS, conform, validate
 from tests.data.tables import crossed
 
 
@@ -13,8 +13,10 @@ def test_schemas_are_named_and_versioned() -> None:
         "users/1",
         "scores/1",
         "metrics/1",
+        "generations/1",
+        "verdicts/1",
     }
-    for schema in (PREFERENCES, USERS, SCORES, METRICS):
+    for schema in SCHEMAS.values():
         assert set(schema.key) <= set(schema.names)
         assert len(set(schema.names)) == len(schema.names)
 

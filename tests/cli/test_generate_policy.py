@@ -1,0 +1,100 @@
+"""Texts of trained policies, from `plt train` to `plt winrate`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from plt.cli import main
+from plt.data.preferences import write_preferences
+from plt.data.schema import GENERATIONS
+from plt.data.splits import SplitPlan, split
+from plt.data.table import read_table
+from plt.train.fitted_run import load_fitted_run
+from plt.train.generation import Writer
+from plt.train.policy import Policy
+from tests.data.tables import crossed
+
+
+@pytest.fixture
+def policy_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A policy after two steps: soft tokens of three persons that are nearly random."""
+    monkeypatch.chdir(tmp_path)
+    prefs = split(crossed(3, 12), SplitPlan(by="pair", unseen_users=0.0))
+    write_preferences(prefs, tmp_path / "t.parquet")
+    line = ["train", "t.parquet", "--method", "p-dpo", "--tune", "lora", "--set", "max_steps=2"]
+    assert main([*line, "--sham", "none", "-o", "run", "-q"]) == 0
+    return tmp_path / "run"
+
+
+def write(*line: str) -> pl.DataFrame:
+    given = ["--prompts", "t.parquet", "--split", "all", "--n-prompts", "3"]
+    code = main(["generate", *line, *given, "--max-new-tokens", "8", "-o", "g.parquet"])
+    assert code == 0
+    return read_table(Path("g.parquet"), GENERATIONS)[0]
+
+
+def test_a_policy_writes_as_its_users_as_nobody_and_as_it_was(
+    policy_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
+    texts = write("run", "--reference")
+    shown = capfd.readouterr()
+    assert shown.out.strip() == "g.parquet"
+    assert "| u00     | policy     |     3 |" in shown.err
+    assert "| generic | generic    |     3 |" in shown.err
+    counts = texts.group_by("user_id", "control").len().sort("user_id", "control").rows()
+    assert counts == [
+        (None, "generic", 3), (None, "reference", 3),
+        ("u00", "policy", 3), ("u01", "policy", 3), ("u02", "policy", 3),
+    ]  # fmt: skip
+    of = {
+        (user, control): part["response"].to_list()
+        for (user, control), part in texts.partition_by("user_id", "control", as_dict=True).items()
+    }
+    assert len({tuple(each) for each in of.values()}) == 5
+    assert write("run", "--user", "u01")["response"].to_list() == of["u01", "policy"]
+    plain = write("builtin:tiny")
+    assert plain["response"].to_list() == of[None, "reference"]
+    # One at a time, the draws are the same.
+    alone = write("run", "--reference", "--batch-size", "1")
+    assert alone["response"].to_list() == texts["response"].to_list()
+
+
+def test_a_policy_without_users_writes_as_nobody(
+    policy_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = ["train", "t.parquet", "--method", "dpo", "--tune", "lora", "--set", "max_steps=1"]
+    assert main([*line, "--sham", "none", "-o", "blind", "-q"]) == 0
+    texts = write("blind", "--reference")
+    assert texts["control"].cast(pl.String).to_list() == ["generic"] * 3 + ["reference"] * 3
+    fitted: Any = load_fitted_run(Path("blind")).method
+    policy: Policy = fitted.policy
+    writer: Writer = policy
+    assert (writer.users, writer.user_prompt(None)) == ((), None)
+
+
+def test_strangers_are_refused(policy_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    line = ["generate", "run", "--prompts", "t.parquet", "--user", "u09", "-o", "g.parquet"]
+    assert main(line) == 2
+    err = capfd.readouterr().err
+    assert "the policy does not know these users" in err
+    assert "it knows u00, u01, u02" in err
+
+
+def test_a_policy_is_judged_against_its_generic_self(
+    policy_run: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write("run")
+    capfd.readouterr()
+    line = ["winrate", "g.parquet", "g.parquet", "--first", "policy", "--second", "generic"]
+    assert main([*line, "--judge", "run", "--json"]) == 0
+    shown = capfd.readouterr()
+    assert "no independent judge" in shown.err
+    (found,) = json.loads(shown.out)["contests"]
+    assert (found["n"], sorted(found["users"])) == (9, ["u00", "u01", "u02"])
+    assert found["system_1"].endswith("(policy)")
+    assert main(["winrate", "g.parquet", "g.parquet", "--judge", "run"]) == 2
+    assert "--first policy" in capfd.readouterr().err
