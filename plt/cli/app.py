@@ -22,7 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dataset-split": ("plt.cli.dataset_split", "Divide pairs and users so that nothing leaks."),
     "dataset-lint": ("plt.cli.dataset_lint", "Look for what gives labels away (exit 1)."),
     "dataset-stats": ("plt.cli.dataset_stats", "Do these people really disagree, and how much?"),
-    "train": ("plt.cli.train", "Fit, score and measure a reward model; makes a run."),
+    "train": ("plt.cli.train", "Fit, score and measure reward models or policies; makes runs."),
     "score": ("plt.cli.score", "Score any pairs with a run."),
     "report": ("plt.cli.report", "Compare runs: which differences are real?"),
     "verify": ("plt.cli.verify", "Re-hash a run, or compare it with another (exit 1)."),
@@ -31,9 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "plt.cli.winrate",
         "Which of two systems' texts a judge prefers, person by person.",
     ),
-    "demo": ("plt.cli.demo", "The whole chain on embedded data and model."),
     "export": ("plt.cli.export", "Write a run's reward as a Hugging Face reward model."),
     "doctor": ("plt.cli.doctor", "What plt makes of a model, with self-checks (exit 1)."),
+    "demo": ("plt.cli.demo", "The whole chain on embedded data and model."),
 }
 
 

@@ -29,7 +29,7 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.cli.cells import Asked, Cell
+    from plt.cli.cells import Asked, Cell, Plan
     from plt.cli.training import Outcome, Session
     from plt.data.preferences import Preferences
 
@@ -143,10 +143,7 @@ def command(
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
     if out is not None and len(cells.cells) > 1:
         raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
-    for name, reason in cells.skipped.items():
-        say(f"{name} is left out: {reason}")
-    if asked.accelerated:
-        _say_tuning(cells.cells)
+    _say_plan(cells, asked.accelerated)
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
     with progress_bar() as progress, scratch_folder() as scratch:
         compute = Compute(device, dtype, batch_size, cache_dir(), progress)
@@ -171,10 +168,14 @@ def _accelerated(asked: Asked, device: str) -> bool:
     return resolve_device(device).type != "cpu"
 
 
-def _say_tuning(cells: Sequence[Cell]) -> None:
-    """Says what an accelerator decided where nobody typed --tune."""
-    lora = "; ".join(cell.label for cell in cells if cell.tune_chosen)
-    heads = "; ".join(cell.label for cell in cells if cell.config.get("tune") == "head")
+def _say_plan(found: Plan, accelerated: bool) -> None:
+    """Says what is left out, and what an accelerator decided where nobody typed --tune."""
+    for name, reason in found.skipped.items():
+        say(f"{name} is left out: {reason}")
+    if not accelerated:
+        return
+    lora = "; ".join(cell.label for cell in found.cells if cell.tune_chosen)
+    heads = "; ".join(cell.label for cell in found.cells if cell.config.get("tune") == "head")
     if lora:
         say(f"there is an accelerator, so this is --tune lora (else type --tune head): {lora}")
     if heads:
