@@ -97,7 +97,8 @@ def command(
 ) -> Result:
     """Write texts with a policy: as each of its users, as nobody, or the best of several.
 
-    Lengths are shown on stderr. The same seed gives the same texts, whatever the batch size.
+    Lengths are shown on stderr. The same seed gives the same texts, whatever the batch size, and
+    processes that torchrun started share them.
 
     Example: plt generate runs/p-dpo-3f9c2a1b0d --prompts DATA --reference -o texts.parquet
 
@@ -111,9 +112,8 @@ def command(
     from plt.data.table import Meta, write_table
     from plt.train.decoding import Sampling
     from plt.train.method import Compute
-    from plt.train.processes import refuse_several
+    from plt.train.processes import leads
 
-    refuse_several("generate")
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a table of texts needs a file or a pipe", hint="add -o texts.parquet")
     if prompts is None:
@@ -138,7 +138,7 @@ def command(
     texts = texts_table(data, rows)
     meta = Meta(dataset=prefs.meta.dataset, license=prefs.meta.license, command=command_line())
     lengths = written_lengths(texts)
-    payload = write_table(texts, GENERATIONS, out, meta)
+    payload = write_table(texts, GENERATIONS, out, meta) if leads() else None
     say(_length_table(lengths))
     if out is None:
         return Result(payload=payload)

@@ -14,6 +14,7 @@ from plt.train.decoding import Continuation, Sampling, Start, decode, row_seed
 from plt.train.log_probs import encode_prompt
 from plt.train.method import Compute
 from plt.train.model_source import resolve_model
+from plt.train.processes import gathered, mine
 from plt.train.tokens import Message, TextEncoder, text_encoder
 
 Control: TypeAlias = Literal["policy", "generic", "reference"]
@@ -147,6 +148,7 @@ def write_texts(
 
     A draw depends on (seed, prompt, user, sample) and on nothing else: neither on the batch nor on
     what else is written. Equal draws for the generic user and the reference make them comparable.
+    Several processes share the tasks, and all end with every text.
 
     Args:
         writer: The policy.
@@ -167,15 +169,18 @@ def write_texts(
     found: dict[int, Text] = {}
     own = [i for i, task in enumerate(tasks) if not task.reference]
     reference = [i for i, task in enumerate(tasks) if task.reference]
-    for rows in (own, reference):
+    for whole in (own, reference):
+        rows = [row for place, row in enumerate(whole) if mine(place)]
         if not rows:
             continue
         starts = _starts(writer, prompts, [tasks[i] for i in rows], seed)
-        with _model(writer, bool(rows is reference)) as model:
+        with _model(writer, whole is reference) as model:
             _refuse_long(model, starts, [tasks[i] for i in rows], sampling)
             done = len(found)
             written = _decode(writer, model, starts, sampling, compute, done, len(tasks))
         found |= {i: _text(writer, each) for i, each in zip(rows, written, strict=True)}
+    for part in gathered(found, compute.device):
+        found |= part
     return [found[i] for i in range(len(tasks))]
 
 

@@ -90,6 +90,28 @@ def first_decides(decide: Callable[[], T], device: str) -> T:
     return outcome  # type: ignore[return-value]  # None only where `decide` returned it
 
 
+def gathered(part: T, device: str) -> list[T]:
+    """Every process's `part`, in the order of the processes; parts can be pickled."""
+    if world_size() == 1:
+        return [part]
+    import torch.distributed
+
+    _joined(device)
+    parts: list[Any] = [None] * world_size()
+    torch.distributed.all_gather_object(parts, part)
+    return parts
+
+
+def refuse_several(command: str) -> None:
+    """Raises `UsageError` where a launcher started several of what one process does alone."""
+    if world_size() > 1:
+        raise UsageError(
+            f"plt {command} works in one process, and WORLD_SIZE says that there are"
+            f" {world_size()}",
+            hint=f"env -u WORLD_SIZE -u RANK plt {command} ...",
+        )
+
+
 def wait_for_all(device: str) -> None:
     """Returns when every process has come here."""
     if world_size() > 1:

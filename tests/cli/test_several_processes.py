@@ -11,7 +11,7 @@ import pytest
 
 from plt.cli import main
 from plt.data.run import load_run
-from plt.data.schema import SCORES
+from plt.data.schema import GENERATIONS, SCORES
 from plt.data.table import read_table
 from plt.errors import UsageError
 from plt.train.launch import read_launch_config, without_flag
@@ -107,6 +107,36 @@ def test_fine_tuning_in_two_processes_has_the_losses_of_one_at_the_same_batch(
     assert len(one["losses"]) == 8
     a, b = scores([run]), scores([alone])
     assert (a["margin"] - b["margin"]).abs().max() < 1e-4
+
+
+@pytest.mark.slow
+def test_a_policy_learns_and_writes_in_two_processes_as_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = Path.cwd()
+    people(tmp_path, monkeypatch)
+    monkeypatch.setenv("PLT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(here)
+    line = ["train", "t.parquet", "--method", "pdpo", "--set", "max_steps=4", "--no-baseline"]
+    line += ["--set", "pairs_per_step=8", "--train-size", "64"]
+    run = tmp_path / launch(tmp_path, *line, "--runs", "two").stdout.strip()
+    monkeypatch.chdir(tmp_path)
+    capfd.readouterr()
+    assert main([*line, "--runs", "one", "-q"]) == 0
+    alone = tmp_path / capfd.readouterr().out.strip()
+    a, b = scores([run]), scores([alone])
+    assert a["margin"].abs().max() > 0.01
+    assert (a["margin"] - b["margin"]).abs().max() < 1e-3
+    write = ["generate", str(alone), "--prompts", "t.parquet", "--n-prompts", "3", "--greedy"]
+    write += ["--max-new-tokens", "6", "--reference"]
+    assert main([*write, "-o", "one.parquet", "-q"]) == 0
+    monkeypatch.chdir(here)
+    launch(tmp_path, *write, "-o", "two.parquet")
+    one, two = (
+        read_table(tmp_path / name, GENERATIONS)[0] for name in ("one.parquet", "two.parquet")
+    )
+    assert one.height == 3 * (8 + 2)
+    assert two.equals(one)
 
 
 @pytest.mark.slow
