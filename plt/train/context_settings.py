@@ -23,12 +23,15 @@ class ContextSettings:
         n_context: Judgements of a person that are read in a step, at most; scoring reads all.
         n_targets: Judgements of a person that are predicted in a step, at most.
         people_per_step: People a step.
-        epochs: Passes over the people.
+        default_epochs: `epochs` where validation rows are too few to choose among weights, and
+            where they choose.
+        epochs: Passes over the people; None leaves them to the method.
         learning_rate: Of AdamW; up over 3 % of the steps, then down to 0 as a cosine.
         weight_decay: Of AdamW.
     """
 
     name: ClassVar[str]
+    default_epochs: ClassVar[tuple[int, int]]
     model: str = "builtin:minilm"
     max_length: int | None = None
     tune: Tune = "head"
@@ -37,7 +40,7 @@ class ContextSettings:
     n_context: int = 32
     n_targets: int = 16
     people_per_step: int = 16
-    epochs: int = 200
+    epochs: int | None = None
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
 
@@ -57,11 +60,10 @@ class ContextSettings:
 
     def problems(self) -> list[str]:
         """Every value that makes no sense, one sentence each."""
-        found = self.below(1, "n_context", "n_targets", "people_per_step", "epochs")
+        chosen = [name for name in ("epochs", "components") if getattr(self, name) is not None]
+        found = self.below(1, "n_context", "n_targets", "people_per_step", *chosen)
         if not 0 < self.learning_rate < float("inf"):
             found.append(f"'learning_rate' is {self.learning_rate}, expected a number above 0")
-        if self.components is not None:
-            found += self.below(1, "components")
         return found + self.below(0, "weight_decay")
 
     def below(self, least: int, *names: str) -> list[str]:

@@ -223,11 +223,13 @@ def learn(network: ContextNetwork, episodes: Episodes, seed: int, progress: Prog
     )
     validation = list(episodes.validation())
     n_validation = sum(int(targets.present.sum()) for _, targets in validation)
-    every = max(1, settings.epochs // CHECKS)
-    now = Moment(0, settings.epochs * episodes.steps_an_epoch)
+    enough = n_validation >= MIN_VALIDATION_ROWS
+    epochs = settings.epochs or settings.default_epochs[enough]
+    every = max(1, epochs // CHECKS)
+    now = Moment(0, epochs * episodes.steps_an_epoch)
     best: tuple[float, Moment, dict[str, Any]] | None = None
-    for epoch in range(settings.epochs):
-        progress("learning to read histories", epoch, settings.epochs)
+    for epoch in range(epochs):
+        progress("learning to read histories", epoch, epochs)
         for context, targets in episodes.epoch():
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * rate(now.share)
@@ -239,16 +241,16 @@ def learn(network: ContextNetwork, episodes: Episodes, seed: int, progress: Prog
             now = replace(now, step=now.step + 1)
         if not math.isfinite(objective.item()):
             raise FailedError(f"the fit left the numbers: its objective is {objective.item()}")
-        if n_validation >= MIN_VALIDATION_ROWS and (epoch + 1) % every == 0:
+        if enough and (epoch + 1) % every == 0:
             loss = validation_loss(network, validation)
             if best is None or loss < best[0]:
                 best = (loss, now, copy.deepcopy(network.state_dict()))
-    how = f"weights of the last of {settings.epochs} epochs"
+    how = f"weights of the last of {epochs} epochs"
     if best is not None:
         _, now, weights = best
         network.load_state_dict(weights)
         epoch = now.step // episodes.steps_an_epoch
-        how = f"weights of epoch {epoch} of {settings.epochs}, where validation loss was least"
+        how = f"weights of epoch {epoch} of {epochs}, where validation loss was least"
     network.double().requires_grad_(False)
     return Learnt(how, now)
 

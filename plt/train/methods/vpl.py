@@ -29,7 +29,8 @@ class Config(ContextSettings):
 
     Attributes:
         n_context: As in `ContextSettings` (there fixed ones, chosen once).
-        epochs: As in `ContextSettings` (2 passes over the pairs there, of a language model).
+        epochs: As in `ContextSettings` (2 passes over the pairs there, of a language model); None
+            is 250.
         learning_rate: As in `ContextSettings` (1e-4 to 3e-4 there).
         weight_decay: As in `ContextSettings` (1e-3 there).
         latent: Length of z (512 there).
@@ -49,10 +50,10 @@ class Config(ContextSettings):
     """
 
     name: ClassVar[str] = NAME
+    default_epochs: ClassVar[tuple[int, int]] = (250, 250)
     components: int | None = 32
     points: Literal["centred", "raw"] = "raw"
     n_targets: int = 24
-    epochs: int = 250
     weight_decay: float = 0.3
     latent: int = 32
     hidden: int = 64
