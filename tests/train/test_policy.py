@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from plt.data.preferences import Preferences
+from plt.data.run import Identity, Run
 from plt.errors import ArtifactError, DataError, UsageError
 from plt.train.judgements import training_view
 from plt.train.log_probs import load_language_model
@@ -269,18 +270,25 @@ def test_an_sft_run_is_a_model_to_begin_from(view, small, texts, tmp_path):
     assert sft.policy.losses[0] > 1.5 * sft.policy.losses[-1]
     run = tmp_path / "run"
     sft.save(run / "model")
-    (run / "manifest.json").write_text("{}")
+    finished(run)
     policy = fitted(view, run, tmp_path / "fit")
     with policy.reference_model() as reference:
         ids = torch.tensor([policy.prompt_ids(texts.prompts[0], None)])
         assert torch.equal(
             reference(input_ids=ids).logits, sft.policy.language_model()(input_ids=ids).logits
         )
-    shutil_free = tmp_path / "other"
-    (shutil_free / "model").mkdir(parents=True)
-    (shutil_free / "manifest.json").write_text("{}")
+    finished(tmp_path / "other")
     with pytest.raises(ArtifactError, match="none that wrote a whole language model"):
-        fitted(view, shutil_free, tmp_path / "fit")
+        fitted(view, tmp_path / "other", tmp_path / "fit")
+    finished(run, status="started")
+    with pytest.raises(ArtifactError, match="did not finish"):
+        fitted(view, run, tmp_path / "fit")
+
+
+def finished(folder, status="success"):
+    """Makes a folder the run that says so of itself."""
+    folder.mkdir(exist_ok=True)
+    Run(folder, Identity("train", "sft", {}, 0, {}), {"status": status}).write_manifest()
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])

@@ -4,9 +4,10 @@
 """
 
 import json
+import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ class Scale:
     judged: int
 
 
-FULL = Scale(prompts=2600, pairs=700, sft=600, steps=300, judged=800)
-SMALL = Scale(prompts=1000, pairs=250, sft=200, steps=120, judged=400)
+FULL = Scale(prompts=2000, pairs=500, sft=400, steps=200, judged=800)
+SMALL = Scale(prompts=700, pairs=180, sft=120, steps=80, judged=300)
 
 
 def workers(scale: Scale) -> Preferences:
@@ -123,9 +124,8 @@ def accuracies(
 
 def experiment(
     scale: Scale, rows: Mapping[str, tuple[str, dict[str, Any]]]
-) -> list[dict[str, Any]]:
-    """Accuracies in per cent, with the paper's errors, and CPU seconds."""
-    table = []
+) -> Iterator[dict[str, Any]]:
+    """Rows of the table: accuracies in per cent with their errors, and CPU seconds."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         compute = Compute(device="cpu", cache_dir=folder / "cache", batch_size=64)
@@ -134,10 +134,8 @@ def experiment(
         for number, (label, (name, settings)) in enumerate(rows.items()):
             began = time.process_time()
             found = accuracies(prefs, name, settings, model, scale, folder / str(number), compute)
-            table.append(
-                {"row": label, **_percent(found), "cpu_s": round(time.process_time() - began)}
-            )
-    return table
+            seconds = round(time.process_time() - began)
+            yield {"row": label, **_percent(found), "cpu_s": seconds}
 
 
 def _percent(found: ImplicitAccuracy) -> dict[str, float]:
@@ -151,7 +149,10 @@ def _percent(found: ImplicitAccuracy) -> dict[str, float]:
 
 def main() -> None:
     """Prints the golden file."""
-    table = experiment(FULL, ROWS)
+    table = []
+    for row in experiment(FULL, ROWS):
+        print(row, file=sys.stderr)
+        table.append(row)
     print(json.dumps({"command": COMMAND, "table": table}, indent=1))
 
 
