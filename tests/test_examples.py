@@ -72,3 +72,9 @@ def test_three_annotators_on_the_real_file(path_with_plt: dict[str, str], tmp_pa
     out = run("three_annotators.sh", str(REAL), str(tmp_path / "out"), env=path_with_plt)
     assert "| eb-shrinkage" in out
     assert "target these-users" in out  # three people are no population
+
+
+@pytest.mark.slow
+def test_length_policies(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    printed = run("length_policies.sh", str(tmp_path), "20", "10", "60", env=path_with_plt)
+    assert "p-dpo" in printed

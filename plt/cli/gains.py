@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from plt.cli.cells import Cell
     from plt.cli.training import Session
 
-VANILLA = "bradley-terry"
+VANILLA = {"reward": "bradley-terry", "policy": "dpo"}
 SHARED = (
     "model", "tune", "max_length", "epochs", "learning_rate", "pairs_per_step", "lora_rank",
     "lora_alpha", "lora_targets", "quantize",
 )  # fmt: skip
-"""Settings that vanilla shares with the run it is compared with; its penalty is its own."""
+"""Settings that a vanilla reward model shares with the run it is compared with; its penalty is its
+own. A vanilla policy shares all that it has."""
 
 Done = tuple["Cell", dict[str, Any]]
 
@@ -28,9 +29,9 @@ Done = tuple["Cell", dict[str, Any]]
 def add_gains(done: Sequence[Done], session: Session, *, fit_baseline: bool) -> None:
     """Says the gain over vanilla of each personal run, and puts it into its entry.
 
-    Vanilla is the ``bradley-terry`` run of the same table, seed, training rows, model and tuning:
-    one of this command, else a finished one among the runs, else, for heads, one that is fitted
-    now.
+    Vanilla is the ``bradley-terry`` run, or for policies ``dpo``, of the same table, seed, training
+    rows, model and tuning: one of this command, else a finished one among the runs, else, for
+    heads, one that is fitted now.
 
     Args:
         done: The finished runs of one model and training size.
@@ -56,7 +57,7 @@ def _baseline(
     from plt.data.run import load_manifest
 
     for other, entry in done:
-        if other.name == VANILLA and _alike(other.config, cell.config):
+        if other.name == _vanilla_name(cell) and _alike(other.config, cell.config):
             return Path(entry["run"])
     vanilla = _vanilla(cell)
     folder = session.folder(session.identity(vanilla))
@@ -65,7 +66,8 @@ def _baseline(
     if not fit_baseline or cell.config.get("tune") != "head":
         return None
     say(
-        f"{cell.label}: fitting {VANILLA} too, to measure the gain over it (not with --no-baseline)"
+        f"{cell.label}: fitting {vanilla.name} too, to measure the gain over it (not with"
+        " --no-baseline)"
     )
     made = make_run(vanilla, replace(session, out=None, force=False))
     return Path(made["run"])
@@ -79,13 +81,21 @@ def _alike(vanilla: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def _vanilla(cell: Cell) -> Cell:
     from plt.train.registry import config_dict, config_keys, make_method
 
-    known = config_keys(VANILLA)
-    settings = {key: cell.config[key] for key in SHARED if key in cell.config and key in known}
-    method = make_method(VANILLA, settings)
-    label = cell.label.replace(cell.name, VANILLA, 1)
+    name = _vanilla_name(cell)
+    known = config_keys(name)
+    shared = SHARED if name == VANILLA["reward"] else known
+    settings = {key: cell.config[key] for key in shared if key in cell.config and key in known}
+    method = make_method(name, settings)
+    label = cell.label.replace(cell.name, name, 1)
     return replace(
-        cell, name=VANILLA, method=method, config=config_dict(method), sham=None, label=label
+        cell, name=name, method=method, config=config_dict(method), sham=None, label=label
     )
+
+
+def _vanilla_name(cell: Cell) -> str:
+    from plt.train.registry import method_card
+
+    return VANILLA[method_card(cell.name).kind]
 
 
 def _gain(cell: Cell, run: Path, baseline: Path) -> dict[str, Any]:

@@ -76,10 +76,10 @@ def _methods() -> Listing:
     from plt.train.registry import METHODS
 
     rows: list[tuple[str, ...]] = [
-        (name, card.summary, card.paper, "yes" if card.personal else "no")
+        (name, card.kind, card.summary, card.paper, "yes" if card.personal else "no")
         for name, card in METHODS.items()
     ]
-    return ("name", "summary", "paper", "personal"), rows
+    return ("name", "kind", "summary", "paper", "personal"), rows
 
 
 def _metrics() -> Listing:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from plt.data.cache import cache_dir
-from plt.data.run import MANIFEST, MODEL
+from plt.data.run import MANIFEST, MODEL, load_run
 from plt.errors import ArtifactError, PltError
 
 Pooling = Literal["last", "mean", "cls", "max"]
@@ -105,9 +105,10 @@ def resolve_model(model: str) -> ModelSource:
     """Finds a model and refuses what plt cannot read, before any of it is loaded.
 
     Args:
-        model: ``builtin:minilm``, ``builtin:tiny``, ``builtin:tiny-reward``, a folder, or a hub
-            id, which may end in ``@revision``. A hub id that is in the local Hugging Face cache is
-            taken from there without asking the network.
+        model: ``builtin:minilm``, ``builtin:tiny``, ``builtin:tiny-reward``, a folder, a finished
+            run that wrote a language model (`sft`), or a hub id, which may end in ``@revision``. A
+            hub id that is in the local Hugging Face cache is taken from there without asking the
+            network.
 
     Raises:
         ArtifactError: No such model, or one that is offline, without weights, pickled, damaged, an
@@ -160,7 +161,7 @@ def _locate(model: str) -> tuple[Path, str | None]:
 
 
 def _model_of_run(model: str, run: Path) -> Path:
-    found = run / MODEL / LANGUAGE_MODEL
+    found = load_run(run).path / MODEL / LANGUAGE_MODEL
     if not found.is_dir():
         raise ArtifactError(
             f"{model} is a run, but none that wrote a whole language model to begin from",
