@@ -10,11 +10,13 @@ import pytest
 from plt.cli import main
 from plt.data.preferences import write_preferences
 from plt.data.schema import GENERATIONS
+from plt.data.simulate import length
 from plt.data.splits import SplitPlan, split
 from plt.data.table import read_table
 from plt.train.fitted_run import load_fitted_run
 from plt.train.generation import Writer
 from plt.train.policy import Policy
+from plt.train.small_model import make_small_model
 from tests.data.tables import crossed
 
 
@@ -98,3 +100,37 @@ def test_a_policy_is_judged_against_its_generic_self(
     assert found["system_1"].endswith("(policy)")
     assert main(["winrate", "g.parquet", "g.parquet", "--judge", "run"]) == 2
     assert "--first policy" in capfd.readouterr().err
+
+
+@pytest.mark.study
+def test_words_by_worker_as_in_figure_3(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Li et al. 2024, figure 3: who prefers shorter texts gets nearly none, the others long ones.
+
+    Seven workers prefer the longer text, workers 4 to 6 the shorter. Texts of 1 to 3 words must end
+    by themselves: loops of one token would be few words too. Measured once: 2.7 to 3.0 words for
+    the three, 32.7 to 34.8 for the seven, 31.6 generic, 29.9 before training; all of them ended.
+    """
+    monkeypatch.chdir(tmp_path)
+    prefs = split(length.simulate(length.Config()), SplitPlan(by="prompt", unseen_users=0.0))
+    write_preferences(prefs, tmp_path / "t.parquet")
+    make_small_model(prefs, tmp_path / "small")
+    base = ["train", "t.parquet", "--tune", "full", "--sham", "none", "-q"]
+    sft = ["--method", "sft", "--set", "learn=text", "--set", "max_steps=300"]
+    assert main([*base, *sft, "--model", "./small", "--learning-rate", "4e-3", "-o", "sft"]) == 0
+    p_dpo = ["--method", "p-dpo", "--set", "sft_weight=0.1", "--set", "users_learning_rate=1e-2"]
+    assert main([*base, *p_dpo, "--model", "sft", "--learning-rate", "1e-3",
+                 "--set", "max_steps=250", "-o", "run"]) == 0  # fmt: skip
+    capfd.readouterr()
+    assert main(["generate", "run", "--prompts", "t.parquet", "--n-prompts", "20", "--greedy",
+                 "--max-new-tokens", "80", "-o", "g.parquet", "--json"]) == 0  # fmt: skip
+    rows = json.loads(capfd.readouterr().out)["lengths"]
+    words = {row["user"]: row["words"]["value"] for row in rows}
+    ended = {row["user"]: row["ended"] for row in rows}
+    minority = {"u004", "u005", "u006"}
+    majority = set(words) - minority - {None}
+    assert max(words[user] for user in minority) <= 6
+    assert min(words[user] for user in majority) >= 20
+    assert min(ended[user] for user in minority) >= 0.9
+    assert words[None] >= 20
