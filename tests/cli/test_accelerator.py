@@ -28,8 +28,9 @@ def tuned(methods: str, model: str | None, *settings: str, **flags: object) -> d
 
 def test_methods_that_take_adapters_get_them_and_the_others_heads(tmp_path: Path) -> None:
     model = str(save_tiny(tmp_path / "m"))
-    assert tuned("bradley-terry,individual,pref,random", model) == {
-        "bradley-terry": "lora", "individual": "lora", "pref": "head", "random": None,
+    assert tuned("bradley-terry,individual,pref,pal,random", model) == {
+        "bradley-terry": "lora", "individual": "lora", "pref": "lora", "pal": "head",
+        "random": None,
     }  # fmt: skip
 
 
