@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -30,8 +31,8 @@ def adapt_policy(
 
     Each begins as the generic user. Adam moves what they have of their own (an offset, or the
     weights of a mixture) for `adapt_steps` steps, on the loss as the user alone; each step sees
-    `pairs_per_step` of their answers, in turn. Newcomers do not influence each other, and a
-    user-blind policy is returned as it is.
+    `pairs_per_step` of their answers, in turn. Newcomers do not influence each other. Where the
+    tokens are the same for everybody there is nothing to learn: `introduce`.
 
     Args:
         policy: What was fitted.
@@ -41,7 +42,7 @@ def adapt_policy(
     """
     shape = policy.network.users.shape
     if not shape.personal:
-        return policy
+        return introduce(policy, prefs, ctx)
     judgements = read_judgements(prefs)
     newcomers = judgements.users
     profiles = told_profiles(prefs, ctx.users) if settings.use_profile else {}
@@ -56,6 +57,20 @@ def adapt_policy(
         ctx.compute.progress("adapting to users", done + 1, len(newcomers))
     states = torch.stack([known[user] for user in everybody])
     return policy.with_users(everybody, states, {**policy.profiles, **told})
+
+
+def introduce(policy: Policy, prefs: Preferences, ctx: TrainContext) -> Policy:
+    """A policy without tokens of users, which knows what the users in `prefs` say of themselves.
+
+    One that does not read that is returned as it is.
+    """
+    if not policy.profiles:
+        return policy
+    present = set(prefs.votes["user_id"].drop_nulls().cast(pl.String))
+    told = {u: text for u, text in told_profiles(prefs, ctx.users).items() if u in present}
+    everybody = tuple(sorted({*policy.users, *told}))
+    nothing = torch.zeros(len(everybody), 0)
+    return policy.with_users(everybody, nothing, {**policy.profiles, **told})
 
 
 def _state(
