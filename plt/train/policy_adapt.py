@@ -9,7 +9,7 @@ from torch import Tensor
 
 from plt.data.preferences import Preferences
 from plt.train.backbone import resolve_device, resolve_dtype
-from plt.train.dpo_trainer import Objective, PolicyCollator, policy_dataset
+from plt.train.dpo_trainer import MIXTURES_FASTER, Objective, PolicyCollator, policy_dataset
 from plt.train.judgements import read_judgements
 from plt.train.log_probs import AnswerBatch, encode_answers, response_log_probs
 from plt.train.method import TrainContext
@@ -20,8 +20,6 @@ from plt.train.reference import reference_log_probs
 from plt.train.told import told_profiles
 from plt.train.told_pairs import Known, ToldPairs, told_pairs
 from plt.train.tuning import training_seed
-
-CLUSTERS_FASTER = 10.0
 
 
 def adapt_policy(
@@ -93,7 +91,7 @@ def _state(
     )
     data = policy_dataset(rows)
     users = network.users.with_states(network.users.newcomer_state()[None]).to(device)
-    faster = CLUSTERS_FASTER if settings.users == "cluster" else 1.0
+    faster = MIXTURES_FASTER if settings.users == "cluster" else 1.0
     optimiser = torch.optim.Adam([users.states], lr=faster * settings.users_rate)
     order = np.random.default_rng(training_seed(ctx.seed)).permutation(len(pairs))
     size = min(settings.pairs_per_step, len(pairs))

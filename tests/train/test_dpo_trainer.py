@@ -249,22 +249,28 @@ def test_a_loss_that_is_no_number_stops_the_run(source, told, tmp_path):
         losses_of(make_network(source, 4), told, rows, objective(), arguments_for(tmp_path))
 
 
-def test_users_have_a_rate_of_their_own(source, told, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [("individual", {0.5: 4 * 4 * 32}), ("cluster", {0.5: 2 * 4 * 32, 5.0: 4 * 2})],
+)
+def test_users_have_a_rate_of_their_own_and_mixtures_another(kind, sizes, source, told, tmp_path):
+    """Three users and the generic one: 4 tokens of 32 each, or 2 weights each of 2 x 4 tokens."""
     encoder, answers = told
     rows = with_reference(judged(), source, answers)
     with silenced():
         trainer = PolicyTrainer(
             objective=objective(),
             users_rate=0.5,
-            model=make_network(source, 4),
+            model=make_network(source, 4, kind=kind),
             args=arguments_for(tmp_path, rate=1e-3),
             data_collator=PolicyCollator(answers),
             train_dataset=policy_dataset(rows),
             processing_class=encoder.tokenizer,
         )
     groups = trainer.create_optimizer().param_groups
-    assert [group["lr"] for group in groups] == [1e-3, 0.5]
-    assert sum(w.numel() for w in groups[1]["params"]) == 4 * 4 * 32
+    found = {group["lr"]: sum(w.numel() for w in group["params"]) for group in groups}
+    language = sum(w.numel() for w in trainer.model.language.parameters())
+    assert found == {1e-3: language, **sizes}
     assert {group["weight_decay"] for group in groups} == {0.0}
 
 
