@@ -73,17 +73,24 @@ def test_workers_who_want_shorter_summaries_are_served_by_p_dpo_and_not_by_dpo()
 
 
 def test_the_figures_on_file_have_the_pattern_of_the_paper() -> None:
-    """Every personal row serves both kinds of workers; vanilla serves the majority alone."""
+    """Every personal row serves both kinds of workers; vanilla serves the majority alone.
+
+    At alpha 1 no row trains the generic user, who is anything; the sentence of the paper that says
+    so of alpha 0.5 contradicts its own conclusion.
+    """
     golden = json.loads(GOLDEN.read_text())
     assert golden["command"] == COMMAND
     table = {row["row"]: row for row in golden["table"]}
     assert set(table) == set(ROWS)
     vanilla = table.pop("vanilla")
     assert vanilla["majority"] > 70 > 50 > vanilla["minority"]
-    for row in table.values():
+    for name, row in table.items():
         assert row["top"] > vanilla["top"] + 12
         assert min(row["majority"], row["minority"]) > 75
-        assert abs(row["generic"] - vanilla["generic"]) < 5
+        if "alpha 1" in name:
+            assert row["generic"] < vanilla["generic"] - 10
+        else:
+            assert abs(row["generic"] - vanilla["generic"]) < 5
 
 
 @pytest.mark.study
