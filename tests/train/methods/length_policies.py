@@ -14,7 +14,9 @@ from typing import Any
 
 import polars as pl
 
+from plt.analyze.evaluation import evaluation_rows
 from plt.analyze.implicit_accuracy import ImplicitAccuracy, implicit_accuracy
+from plt.analyze.uncertainty import mean_interval
 from plt.data.preferences import Preferences
 from plt.data.simulate import length
 from plt.data.splits import SplitPlan, split
@@ -26,6 +28,7 @@ from plt.train.small_model import SmallModel, make_small_model
 
 COMMAND = "python -m tests.train.methods.length_policies > tests/golden/length_policies.json"
 N_SEEN = 10
+SEEDS = (0, 1, 2)
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "vanilla": ("dpo", {}),
     "individual": ("p-dpo", {}),
@@ -61,10 +64,12 @@ FULL = Scale(prompts=2000, pairs=500, sft=400, steps=200, judged=800)
 SMALL = Scale(prompts=700, pairs=180, sft=120, steps=80, judged=300)
 
 
-def workers(scale: Scale) -> Preferences:
+def workers(scale: Scale, seed: int) -> Preferences:
     """Twenty workers by rank, of whom the first ten are learnt from; split by pair."""
-    config = length.Config(users=2 * N_SEEN, prompts=scale.prompts, pairs_per_user=scale.pairs)
-    prefs = split(length.simulate(config), SplitPlan(by="pair", unseen_users=0.0))
+    config = length.Config(
+        users=2 * N_SEEN, prompts=scale.prompts, pairs_per_user=scale.pairs, seed=seed
+    )
+    prefs = split(length.simulate(config), SplitPlan(by="pair", unseen_users=0.0, seed=seed))
     ranks = length.user_table(config).select("user_id", "attr_rank")
     known = ranks.filter(pl.col("attr_rank") <= N_SEEN)["user_id"].to_list()
     seen = pl.col("user_id").cast(pl.String).is_in(known)
@@ -84,58 +89,73 @@ def minority() -> list[str]:
     return table.filter(rare)["user_id"].to_list()
 
 
-def reference(prefs: Preferences, scale: Scale, folder: Path, compute: Compute) -> Path:
+def reference(prefs: Preferences, scale: Scale, seed: int, folder: Path, compute: Compute) -> Path:
     """A model that writes like the summaries, of either length, as a folder."""
     base = make_small_model(prefs, folder / "base", SmallModel())
     settings = {
         "model": str(base), "tune": "full", "responses": "all", "learn": "text",
         "max_steps": scale.sft, "learning_rate": 3e-3, "pairs_per_step": 32,
     }  # fmt: skip
-    ctx = TrainContext(0, folder / "sft-work", compute)
+    ctx = TrainContext(seed, folder / "sft-work", compute)
     make_method("sft", settings).fit(training_view(prefs), ctx).save(folder / "sft" / "model")
     return folder / "sft" / "model" / "language_model"
 
 
-def accuracies(
+def row_scores(
     prefs: Preferences,
     name: str,
     settings: Mapping[str, Any],
     model: Path,
     scale: Scale,
-    folder: Path,
-    compute: Compute,
-) -> ImplicitAccuracy:
-    """One row of the table; `folder` is its own."""
+    ctx: TrainContext,
+) -> pl.DataFrame:
+    """The scores of one row of the table; the work directory of `ctx` is its own."""
     options = {"model": str(model), "tune": "full", "learning_rate": 1e-3, **settings}
     if name != "dpo":
         options["users_learning_rate"] = 1e-2
-    ctx = TrainContext(0, folder, compute)
     method = make_method(name, {**options, "max_steps": scale.steps})
     fitted = method.fit(training_view(prefs), ctx)
     held_out = prefs.votes.filter(pl.col("split") != "train")
     parts = [
-        held_out.filter(pl.col("user_split") == kind).sample(scale.judged, seed=0)
+        held_out.filter(pl.col("user_split") == kind).sample(scale.judged, seed=ctx.seed)
         for kind in ("seen", "unseen")
     ]
     rows = replace(prefs, votes=pl.concat(parts))
-    scores = score_pairs(fitted, rows, Label("run", name, 0)).frame
-    return implicit_accuracy(scores, minority())
+    return score_pairs(fitted, rows, Label("run", name, ctx.seed)).frame
+
+
+def generic_difference(scores: pl.DataFrame, vanilla: pl.DataFrame) -> dict[str, float]:
+    """E2: accuracy on unseen workers as the generic user, minus vanilla's on the same rows."""
+    own, other = (
+        evaluation_rows(part.filter(pl.col("user_split") == "unseen")) for part in (scores, vanilla)
+    )
+    found = mean_interval(own.correct - other.correct, own.users, own.groups)
+    ends = (found.value, found.low, found.high)
+    names = ("generic_minus_vanilla", "difference_low", "difference_high")
+    return {
+        name: round(100 * end, 1) for name, end in zip(names, ends, strict=True) if end is not None
+    }
 
 
 def experiment(
-    scale: Scale, rows: Mapping[str, tuple[str, dict[str, Any]]]
+    scale: Scale, rows: Mapping[str, tuple[str, dict[str, Any]]], seed: int = 0
 ) -> Iterator[dict[str, Any]]:
-    """Rows of the table: accuracies in per cent with their errors, and CPU seconds."""
+    """Rows of the table, vanilla first: accuracies in per cent with their errors, CPU seconds."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         compute = Compute(device="cpu", cache_dir=folder / "cache", batch_size=64)
-        prefs = workers(scale)
-        model = reference(prefs, scale, folder, compute)
+        prefs = workers(scale, seed)
+        model = reference(prefs, scale, seed, folder, compute)
+        vanilla = pl.DataFrame()
         for number, (label, (name, settings)) in enumerate(rows.items()):
             began = time.process_time()
-            found = accuracies(prefs, name, settings, model, scale, folder / str(number), compute)
+            ctx = TrainContext(seed, folder / str(number), compute)
+            scores = row_scores(prefs, name, settings, model, scale, ctx)
+            vanilla = scores if number == 0 else vanilla
+            apart = generic_difference(scores, vanilla) if number else {}
             seconds = round(time.process_time() - began)
-            yield {"row": label, **_percent(found), "cpu_s": seconds}
+            found = _percent(implicit_accuracy(scores, minority()))
+            yield {"seed": seed, "row": label, **found, **apart, "cpu_s": seconds}
 
 
 def _percent(found: ImplicitAccuracy) -> dict[str, float]:
@@ -148,11 +168,12 @@ def _percent(found: ImplicitAccuracy) -> dict[str, float]:
 
 
 def main() -> None:
-    """Prints the golden file."""
+    """Prints the golden file, of the seeds that are named or of all."""
     table = []
-    for row in experiment(FULL, ROWS):
-        print(row, file=sys.stderr)
-        table.append(row)
+    for seed in [int(argument) for argument in sys.argv[1:]] or SEEDS:
+        for row in experiment(FULL, ROWS, seed):
+            print(json.dumps(row), file=sys.stderr, flush=True)
+            table.append(row)
     print(json.dumps({"command": COMMAND, "table": table}, indent=1))
 
 

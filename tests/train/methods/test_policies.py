@@ -9,7 +9,7 @@ import torch
 from plt.train.losses import PolicyLoss, mixed
 from plt.train.user_model import UserModel
 from plt.train.user_shape import UserModelShape
-from tests.train.methods.length_policies import COMMAND, FULL, ROWS, SMALL, experiment
+from tests.train.methods.length_policies import COMMAND, FULL, ROWS, SEEDS, SMALL, experiment
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "length_policies.json"
 
@@ -75,28 +75,25 @@ def test_workers_who_want_shorter_summaries_are_served_by_p_dpo_and_not_by_dpo()
 def test_the_figures_on_file_have_the_pattern_of_the_paper() -> None:
     """Every personal row serves both kinds of workers; vanilla serves the majority alone.
 
-    At alpha 1 no row trains the generic user, who is anything; the sentence of the paper that says
-    so of alpha 0.5 contradicts its own conclusion.
+    The generic user is left out: at alpha 1 no row trains it, and it is anything.
     """
     golden = json.loads(GOLDEN.read_text())
     assert golden["command"] == COMMAND
-    table = {row["row"]: row for row in golden["table"]}
-    assert set(table) == set(ROWS)
-    vanilla = table.pop("vanilla")
-    assert vanilla["majority"] > 70 > 50 > vanilla["minority"]
-    for name, row in table.items():
-        assert row["top"] > vanilla["top"] + 12
-        assert min(row["majority"], row["minority"]) > 75
-        if "alpha 1" in name:
-            assert row["generic"] < vanilla["generic"] - 10
-        else:
-            assert abs(row["generic"] - vanilla["generic"]) < 5
+    for seed in SEEDS:
+        table = {row["row"]: row for row in golden["table"] if row["seed"] == seed}
+        assert set(table) == set(ROWS)
+        vanilla = table.pop("vanilla")
+        assert vanilla["majority"] > 70 > 50 > vanilla["minority"]
+        for row in table.values():
+            assert row["top"] > vanilla["top"] + 12
+            assert min(row["majority"], row["minority"]) > 75
 
 
 @pytest.mark.study
 def test_the_figures_on_file_are_what_the_experiment_gives() -> None:
     golden = json.loads(GOLDEN.read_text())
-    for found, expected in zip(experiment(FULL, ROWS), golden["table"], strict=True):
-        assert found["row"] == expected["row"]
+    found = [row for seed in SEEDS for row in experiment(FULL, ROWS, seed)]
+    for row, expected in zip(found, golden["table"], strict=True):
+        assert (row["seed"], row["row"]) == (expected["seed"], expected["row"])
         for key in ("top", "generic", "majority", "minority"):
-            assert found[key] == pytest.approx(expected[key], abs=3.0)
+            assert row[key] == pytest.approx(expected[key], abs=3.0)
