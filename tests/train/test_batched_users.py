@@ -225,6 +225,16 @@ def test_a_newcomer_changes_nobody(
     assert np.abs(before - after)[~others].max() > 1e-3
 
 
+def test_somebody_whose_name_is_empty_is_not_nobody(prefs: Preferences, tmp_path: Path) -> None:
+    named = table(
+        [("", "calm", "loud", 1.0), ("", "green", "grey", 1.0), ("a", "red", "blue", 0.0)]
+    )
+    users = fit(named, context(tmp_path))
+    everybody = [rewards(users, prefs, name) for name in ("", "a")]
+    assert np.allclose(rewards(users, prefs, None), np.mean(everybody, axis=0), atol=1e-6)
+    assert not np.allclose(everybody[0], everybody[1], atol=1e-3)
+
+
 def test_rows_and_batches_score_alike(fitted: BatchedUsers, prefs: Preferences) -> None:
     texts = texts_of(prefs)
     rng = np.random.default_rng(0)
