@@ -152,8 +152,8 @@ class BatchedUsers:
         Raises:
             FailedError: A reward is no number.
         """
-        codes = {user: code for code, user in enumerate(self.users)}
-        code = np.array([codes.get(user or "", -1) for user in users], dtype=np.int64)
+        codes: dict[str | None, int] = {user: code for code, user in enumerate(self.users)}
+        code = np.array([codes.get(user, -1) for user in users], dtype=np.int64)
         known = np.unique(code[code >= 0])
         strangers = np.unique(rows[code < 0])
         members = [codes[user] for user in self.population] if len(strangers) else []

@@ -27,7 +27,7 @@ BLOCK_WEIGHTS = 1 << 20
 def schedule_factor(
     step: int | IntArray | NDArray[np.int64], total: int | IntArray | NDArray[np.int64]
 ) -> FloatArray:
-    """What the learning rate is multiplied by: up from 0 over 3 % of the steps, then down to 0.
+    """What the learning rate is multiplied by: up from 0 over `warmup_steps`, then down to 0.
 
     The schedule of `plt.train.trl_bridge.reward_arguments`.
 
@@ -36,12 +36,21 @@ def schedule_factor(
         total: Steps of the whole run; both may be arrays, one element a user.
     """
     done, steps = np.asarray(step, dtype=np.float64), np.asarray(total, dtype=np.float64)
-    warmup = np.ceil(steps * WARMUP)
+    warmup = warmup_steps(steps)
     down = (steps - done) / np.maximum(1.0, steps - warmup)
     factor: FloatArray = np.where(
         done < warmup, done / np.maximum(1.0, warmup), np.maximum(0.0, down)
     )
     return factor
+
+
+def warmup_steps(total: int | FloatArray) -> FloatArray:
+    """How many of all steps the learning rate goes up: 3 %, rounded down.
+
+    The first of them has a rate of 0. Rounded up, a fit of one step, as of a person with few
+    answers, would be all warm-up and learn nothing.
+    """
+    return np.floor(np.asarray(total) * WARMUP)
 
 
 def clip_factors(gradients: Tensor, max_norm: float = MAX_NORM) -> Tensor:

@@ -39,8 +39,7 @@ def with_profiles(
     Returns:
         Distinct texts, and the one of each row, shape (R,).
     """
-    # No user has the empty name: it stands for nobody.
-    said = [profiles.get(user or "", "") for user in users]
+    said = ["" if user is None else profiles.get(user, "") for user in users]
     distinct = sorted({*said} - {""})
     codes = {"": 0} | {profile: code + 1 for code, profile in enumerate(distinct)}
     code = np.array([codes[profile] for profile in said], dtype=np.int64)

@@ -156,9 +156,9 @@ class SoftPromptReward:
         Raises:
             FailedError: A reward is no number.
         """
-        places = {user: place + 1 for place, user in enumerate(self.names)}
+        places: dict[str | None, int] = {user: n + 1 for n, user in enumerate(self.names)}
         read, row = with_profiles(texts, rows, users, self.profiles)
-        code = np.array([places.get(user or "", GENERIC) for user in users], dtype=np.int64)
+        code = np.array([places.get(user, GENERIC) for user in users], dtype=np.int64)
         model = self._on(resolve_device(compute.device))
         rewards = np.zeros(len(rows))
         people = np.unique(code)

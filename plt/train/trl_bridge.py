@@ -25,6 +25,7 @@ from trl import RewardConfig, RewardTrainer
 
 from plt.errors import FailedError
 from plt.train.backbone import pad_batch, quiet
+from plt.train.lazy_adam import warmup_steps
 from plt.train.method import FloatArray, IntArray, Progress
 from plt.train.processes import equal_share
 from plt.train.tokens import Ids
@@ -153,7 +154,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers h
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the optimiser runs: AdamW, linear decay to 0 after a warm-up of 3 % of the steps.
+    """How the optimiser runs: AdamW, linear decay to 0 after a warm-up (`warmup_steps`).
 
     Attributes:
         epochs: Passes over the judgements.
@@ -206,7 +207,7 @@ def reward_arguments(
             num_train_epochs=schedule.epochs,
             learning_rate=schedule.learning_rate,
             lr_scheduler_type="linear",
-            warmup_steps=0.03,
+            warmup_steps=int(warmup_steps(schedule.steps(n_pairs))),
             max_length=None,
             disable_dropout=True,
             center_rewards_coefficient=None,

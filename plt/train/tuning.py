@@ -61,10 +61,22 @@ class Tuning:
     def __post_init__(self) -> None:
         if self.tune not in LEARNING_RATES:
             raise UsageError(f"tune is lora or full here, not {self.tune!r}", hint="--tune lora")
-        for name in ("epochs", "learning_rate", "batch_size", "lora_rank", "lora_alpha"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UsageError(f"{name} is {value}; it must be above 0")
+        values = {
+            "epochs": self.epochs, "learning_rate": self.learning_rate,
+            "pairs_per_step": self.batch_size, "lora_rank": self.lora_rank,
+            "lora_alpha": self.lora_alpha,
+        }  # fmt: skip
+        problems = [
+            f"'{name}' is {value}, expected a number above 0"
+            for name, value in values.items()
+            if value is not None and not 0 < value < float("inf")
+        ]
+        if problems:
+            raise UsageError(
+                f"--tune {self.tune} does not take these settings",
+                problems=problems,
+                hint=f"plt train --tune {self.tune} --epochs 1",
+            )
         if self.quantize is not None:
             _refuse_quantized(self.quantize, self.tune)
 

@@ -217,6 +217,27 @@ def test_unknown_user_gets_the_population(
 
 
 @EVERY
+def test_somebody_whose_name_is_empty_is_not_nobody(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    """A name is data: the population's reward is what it was before that person was known."""
+    label = Label("run", name, 0)
+    nobody = dict.fromkeys([None, *people.votes["user_id"].cast(pl.String).unique()])
+    unseen = people.filter(pl.col("user_split") == "unseen")
+    if method_card(name).reads_truth:
+        return
+    renamed = unseen.votes.with_columns(user_id=pl.lit("").cast(unseen.votes.schema["user_id"]))
+    adapted = fitted[name].method.adapt(
+        replace(unseen, votes=renamed), TrainContext(0, tmp_path, compute)
+    )
+    before, after = (
+        score_pairs(method, people, label, scored_as=nobody).frame
+        for method in (fitted[name].method, adapted)
+    )
+    assert after["margin"].equals(before["margin"])
+
+
+@EVERY
 def test_adapt_is_pure_and_leaves_others_bit_identical(
     name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
 ) -> None:

@@ -87,6 +87,19 @@ def test_everybody_learns_as_bradley_terry_on_their_own_rows(
         assert np.ptp(expected) > 0.02
 
 
+def test_a_fit_of_one_step_learns(prefs: Preferences, tmp_path: Path) -> None:
+    """Adam's first step is the learning rate long: a margin of 0 would mean that none was made."""
+    one_step = {**SETTINGS, "epochs": 1.0}
+    tuning = Tuning(**one_step, batch_size=32)  # type: ignore[arg-type]
+    together = fit(prefs, context(tmp_path), tuning)
+    shared = BradleyTerry(Shared(model="builtin:tiny", **one_step))  # type: ignore[arg-type]
+    shared = shared.fit(prefs, context(tmp_path))
+    texts = texts_of(prefs)
+    assert np.ptp(shared.reward(texts, np.arange(len(texts)), [None] * len(texts))) > 1e-4
+    for user in together.users:
+        assert np.ptp(rewards(together, prefs, user)) > 1e-4
+
+
 @pytest.mark.slow
 def test_everybody_learns_as_alone_on_minilm(prefs: Preferences, tmp_path: Path) -> None:
     settings = {**SETTINGS, "epochs": 2.0, "model": "builtin:minilm", "pairs_per_step": 4}
@@ -210,6 +223,16 @@ def test_a_newcomer_changes_nobody(
     others = np.array([user != "0 new" for user in whose])
     assert np.array_equal(before[others], after[others])
     assert np.abs(before - after)[~others].max() > 1e-3
+
+
+def test_somebody_whose_name_is_empty_is_not_nobody(prefs: Preferences, tmp_path: Path) -> None:
+    named = table(
+        [("", "calm", "loud", 1.0), ("", "green", "grey", 1.0), ("a", "red", "blue", 0.0)]
+    )
+    users = fit(named, context(tmp_path))
+    everybody = [rewards(users, prefs, name) for name in ("", "a")]
+    assert np.allclose(rewards(users, prefs, None), np.mean(everybody, axis=0), atol=1e-6)
+    assert not np.allclose(everybody[0], everybody[1], atol=1e-3)
 
 
 def test_rows_and_batches_score_alike(fitted: BatchedUsers, prefs: Preferences) -> None:

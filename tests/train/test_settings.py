@@ -19,6 +19,13 @@ def test_settings_that_would_be_ignored_are_refused() -> None:
 def test_ranges_are_checked_before_any_data_is_read() -> None:
     with pytest.raises(UsageError, match="above 0"):
         RewardSettings(tune="lora", epochs=0.0)
+    with pytest.raises(UsageError) as error:
+        RewardSettings(tune="lora", learning_rate=float("inf"), pairs_per_step=0)
+    assert error.value.problems == [
+        "'learning_rate' is inf, expected a number above 0",
+        "'pairs_per_step' is 0, expected a number above 0",
+    ]
+    assert error.value.hint
     with pytest.raises(UsageError, match="above 0"):
         RewardSettings(l2=-1.0)
 

@@ -59,7 +59,11 @@ class Config:
         if self.variance is not None and not 0 <= self.variance < np.inf:
             problems.append(f"'variance' is {self.variance}, expected 0 or more")
         if problems:
-            raise UsageError(f"method '{NAME}' does not take these settings", problems=problems)
+            raise UsageError(
+                f"method '{NAME}' does not take these settings",
+                problems=problems,
+                hint="plt ls methods eb-shrinkage",
+            )
 
 
 @dataclass(frozen=True)

@@ -182,9 +182,11 @@ class _Columns:
 
     @classmethod
     def of(cls, pairs: Pairs, past: PastChoices, scale: float) -> Self:
-        found = [context / scale for _, context in past.contexts(pairs)]
         d = pairs.vectors.shape[1]
-        typical = np.concatenate(found).mean(axis=0) if found else np.zeros(d)
+        found = np.concatenate(
+            [np.zeros((0, d)), *(context / scale for _, context in past.contexts(pairs))]
+        )
+        typical = found.mean(axis=0) if len(found) else np.zeros(d)
         plain = cls(scale, typical)(pairs, past)
         squares = (plain[:, d:-1] ** 2).sum(axis=1).mean(), (plain[:, -1] ** 2).mean()
         units = [float(square) ** -0.5 if square > 0 else 0.0 for square in squares]

@@ -50,8 +50,8 @@ class Oracle:
         """Rewards of shape (len(rows),)."""
         if self.truth is None:
             raise ValueError("score after fit or load")
-        known = {user: code for code, user in enumerate(self.users)}
-        codes = np.array([known.get(user or "", -1) for user in users], dtype=np.int64)
+        known: dict[str | None, int] = {user: code for code, user in enumerate(self.users)}
+        codes = np.array([known.get(user, -1) for user in users], dtype=np.int64)
         rewards = np.zeros(len(rows))
         for code in np.unique(codes):
             mine = codes == code

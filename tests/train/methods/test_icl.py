@@ -20,6 +20,7 @@ from plt.train.method import Compute, FloatArray, Texts, TrainContext
 from plt.train.methods.bradley_terry import BradleyTerry
 from plt.train.methods.bradley_terry import Config as Shared
 from plt.train.methods.icl import Config, Icl
+from plt.train.methods.icl_head import ContextHead
 from plt.train.model_source import resolve_model
 from plt.train.scoring import Label, score_pairs
 from plt.train.tuning import encoder_of
@@ -192,6 +193,18 @@ def test_ties_and_rows_of_nobody_are_no_context(camps: Preferences, ctx: TrainCo
         read_judgements(table([("u", "x", "y", 0.8), ("u", "x", "z", 0.0)])), ["u"], 0
     )[0]
     assert sorted(soft.strength) == pytest.approx([0.6, 1.0])
+
+
+def test_people_of_one_answer_each_teach_no_context_and_newcomers_have_finite_margins(
+    camps: Preferences, ctx: TrainContext
+) -> None:
+    """Nobody's answer may be told about itself, so the average context is that of none, 0."""
+    singles = table([("a", NICE[0], COLD[0], 1.0), ("b", NICE[1], COLD[1], 0.0)])
+    fitted = Icl().fit(singles, ctx)
+    assert isinstance(fitted.model, ContextHead)
+    assert np.array_equal(fitted.model.typical, np.zeros_like(fitted.model.typical))
+    adapted = fitted.adapt(table([("new", NICE[2], COLD[2], 1.0)]), ctx)
+    assert np.isfinite(margins(adapted, camps, "new")).all()
 
 
 def written(prefs: Preferences, limit: int = 3) -> WrittenChoices:

@@ -284,7 +284,10 @@ def test_profiles_stand_in_front_as_one_system_message() -> None:
     texts, _, _ = distinct_texts(judged({"a": 1.0}, 1).pairs)
     texts.prompts[0][:0] = [{"role": "system", "content": "Be brief."}]  # type: ignore[index]
     read, rows = with_profiles(
-        texts, np.array([0, 1, 0, 0]), ["a", "a", None, "b"], {"a": "I am tall.", "b": ""}
+        texts,
+        np.array([0, 1, 0, 0]),
+        ["a", "a", None, "b"],
+        {"a": "I am tall.", "b": "", "": "I am nobody."},
     )
     assert rows.tolist() == [1, 2, 0, 0]
     system, *rest = read.prompts[rows[0]]
