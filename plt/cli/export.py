@@ -34,19 +34,17 @@ def command(
 
     Example: plt export runs/individual-77aa01c2de u07-model --user u07
     """
-    from plt.cli.inputs import run_path
-    from plt.data.cache import cache_dir
+    from plt.cli.inputs import compute_options, run_path
     from plt.data.run import load_run
     from plt.train.export import export
     from plt.train.fitted_run import load_fitted_run
-    from plt.train.method import Compute
     from plt.train.processes import refuse_several
 
     refuse_several("export")
     path = run_path(run)
     dtype = str(load_run(path).identity.config.get("dtype", "float32"))
     with progress_bar() as progress:
-        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        compute = compute_options(device, dtype, batch_size, progress)
         fitted = load_fitted_run(path, compute)
         made = export(fitted, folder, user=user, force=force)
     for note in made.notes:

@@ -35,12 +35,10 @@ def command(
 
     Example: plt score RUN pairs.parquet --as-user u07 | plt report -
     """
-    from plt.cli.inputs import load_preferences, run_path
-    from plt.data.cache import cache_dir
+    from plt.cli.inputs import compute_options, load_preferences, run_path
     from plt.data.schema import SCORES
     from plt.data.table import Meta, write_table
     from plt.train.fitted_run import load_fitted_run
-    from plt.train.method import Compute
     from plt.train.processes import leads
 
     if out is None and (as_json or not stdout_is_pipe()):
@@ -48,7 +46,7 @@ def command(
     path = run_path(run)
     prefs = load_preferences(data)
     with progress_bar() as progress:
-        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        compute = compute_options(device, dtype, batch_size, progress)
         fitted = load_fitted_run(path, compute)
         scores = fitted.score(prefs, as_user)
     strangers = fitted.strangers(prefs)

@@ -119,10 +119,9 @@ def command(
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
     from plt.cli.cells import Asked, method_names, plan
+    from plt.cli.inputs import compute_options
     from plt.cli.training import Session, scratch_folder
-    from plt.data.cache import cache_dir
     from plt.train.launch import launch as start
-    from plt.train.method import Compute
     from plt.train.processes import world_size
 
     if launch is not None and world_size() == 1:
@@ -146,7 +145,7 @@ def command(
     _say_plan(cells, asked.accelerated)
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
     with progress_bar() as progress, scratch_folder() as scratch:
-        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        compute = compute_options(device, dtype, batch_size, progress)
         inputs = _inputs(prefs, people)
         session = Session(
             prefs, people, compute, seed, runs, out, arguments, force, inputs, scratch

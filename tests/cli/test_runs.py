@@ -327,3 +327,16 @@ def test_users_stand_in_the_config(table: Path, capfd: pytest.CaptureFixture[str
     pl.DataFrame({"user_id": ["u00"], "profile": ["likes tea"]}).write_parquet("p.parquet")
     (run,) = train(capfd, str(table), "--method", "length", "--users", "p.parquet")
     assert train(capfd, "--config", str(run / "config.toml")) == [run]
+
+
+@pytest.mark.parametrize("flag", [["--device", "cuda:9"], ["--dtype", "float31"]])
+def test_a_device_or_dtype_that_is_not_here_leaves_no_run(
+    flag: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "synthetic:mirrored", "--method", "length", *flag]) == 2
+    assert f"no {flag[0][2:]} {flag[1]!r}" in capfd.readouterr().err
+    assert not (tmp_path / "runs").exists()
