@@ -96,7 +96,9 @@ def plan(asked: Asked, prefs: Preferences, has_profiles: bool) -> Plan:
     from plt.train.shams import SHAMS
 
     if asked.sham is not None and asked.sham not in SHAMS:
-        raise UsageError(f"--sham is '{asked.sham}'; known are {', '.join(SHAMS)}")
+        raise UsageError(
+            f"--sham is '{asked.sham}'; known are {', '.join(SHAMS)}", hint="--sham score"
+        )
     names, every = method_names(asked.methods)
     samples = _samples(asked)
     check_samples(prefs, [sample for sample in samples if sample is not None])
@@ -150,7 +152,10 @@ def _samples(asked: Asked) -> list[Sample | None]:
 
     if asked.train_size_of not in SAMPLES_OF:
         known = ", ".join(SAMPLES_OF)
-        raise UsageError(f"--train-size-of is '{asked.train_size_of}'; known are {known}")
+        raise UsageError(
+            f"--train-size-of is '{asked.train_size_of}'; known are {known}",
+            hint="--train-size-of user",
+        )
     of = next(known for known in SAMPLES_OF if known == asked.train_size_of)
     found: list[Sample | None] = []
     problems = []
