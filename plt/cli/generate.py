@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
+from plt.cli.authors import Author, guided, load_author
+from plt.cli.length_blocks import GENERIC, length_json, length_table
 from plt.cli.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet, Seed
 from plt.cli.streams import Result, command_line, progress_bar, say, stdout_is_pipe
 from plt.errors import UsageError
@@ -16,14 +18,15 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.written_lengths import WrittenLength
+    from plt.data.table import Meta
     from plt.train.decoding import Sampling
     from plt.train.fitted_run import FittedRun
     from plt.train.generation import Task, Text, Writer
     from plt.train.method import Compute
+    from plt.train.text_store import TextStore
 
-ALL, GENERIC = "all", "generic"
-MAX_ROWS = 40
+ALL = "all"
+PARTIAL = ".partial"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,18 @@ def command(
         Optional[Path],  # noqa: UP045
         typer.Option("--reward", help="A run of a reward model, which chooses as each user."),
     ] = None,
+    guide: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--guide", help="A reward run on MODEL's states: guides each token."),
+    ] = None,
+    guide_weight: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option("--guide-weight", help="Nats for one unit of its reward. [1.0]"),
+    ] = None,
+    guide_top: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--guide-top", help="It looks at this many likeliest tokens. [10]"),
+    ] = None,
     temperature: Annotated[float, typer.Option("--temperature", help="Of the draws.")] = 1.0,
     top_p: Annotated[float, typer.Option("--top-p", help="Draw from the likeliest tokens.")] = 1.0,
     greedy: Annotated[
@@ -95,29 +110,79 @@ def command(
     quiet: Quiet = False,
     config: Config = None,
 ) -> Result:
-    """Write texts with a policy: as each of its users, as nobody, or the best of several.
+    """Write texts: as each user of a policy, as nobody, the best of several, or guided by a reward.
 
     Lengths are shown on stderr. The same seed gives the same texts, whatever the batch size, and
-    processes that torchrun started share them.
+    processes that torchrun started share them. A line that was interrupted goes on from OUT.partial
+    when it is typed again.
 
     Example: plt generate runs/p-dpo-3f9c2a1b0d --prompts DATA --reference -o texts.parquet
 
     Example: plt generate builtin:tiny --prompts DATA --best-of 8 --reward RUN -o best.parquet
+
+    Example: plt generate builtin:tiny --prompts DATA --guide RUN --reference -o guided.parquet
     """
-    from plt.analyze.written_lengths import written_lengths
     from plt.cli.inputs import load_preferences
     from plt.data.cache import cache_dir
     from plt.data.generations import distinct_prompts, texts_table
-    from plt.data.schema import GENERATIONS
-    from plt.data.table import Meta, write_table
     from plt.train.decoding import Sampling
     from plt.train.method import Compute
-    from plt.train.processes import leads
 
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a table of texts needs a file or a pipe", hint="add -o texts.parquet")
     if prompts is None:
         raise UsageError("no prompts", hint="--prompts DATA, such as --prompts synthetic:length")
+    _refuse_contradictions(best_of, reward, greedy, guide, (guide_weight, guide_top))
+    sampling = Sampling(temperature, top_p, greedy, max_new_tokens, min_new_tokens)
+    prefs = load_preferences(prompts)
+    data = distinct_prompts(prefs, split, n_prompts, seed)
+    with progress_bar() as progress:
+        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        author = load_author(run, compute, bare=guide is not None)
+        if guide is not None:
+            author, sampling = guided(author, sampling, guide, guide_weight, guide_top, compute)
+        judge = _reward_run(reward, compute)
+        asked = _plan(tuple(user or ()), reference, n, best_of, author, judge)
+        _say_what_is_read(author.writer, data)
+        kept = None if out is None else _kept(out, author, sampling, compute)
+        rows = _write(author, judge, data, asked, sampling, seed, compute, kept)
+    return _finished(texts_table(data, rows), prefs.meta, author, out, kept)
+
+
+def _finished(
+    texts: pl.DataFrame, about: Meta, author: Author, out: Path | None, kept: TextStore | None
+) -> Result:
+    """Writes the table, and then removes what was kept for it."""
+    from plt.analyze.written_lengths import written_lengths
+    from plt.data.schema import GENERATIONS
+    from plt.data.table import Meta, write_table
+    from plt.train.processes import leads
+
+    meta = Meta(dataset=about.dataset, license=about.license, command=command_line())
+    lengths = written_lengths(texts)
+    payload = write_table(texts, GENERATIONS, out, meta) if leads() else None
+    if kept is not None and leads():
+        kept.clear()
+    say(length_table(lengths))
+    if out is None:
+        return Result(payload=payload)
+    summary = {
+        "texts": str(out),
+        "system": author.system,
+        "n": texts.height,
+        "n_prompts": texts["prompt_id"].n_unique(),
+        "lengths": [length_json(row) for row in lengths],
+    }
+    return Result(data=summary, path=out, hint=f"plt winrate {out} OTHER.parquet --judge RUN")
+
+
+def _refuse_contradictions(
+    best_of: int | None,
+    reward: Path | None,
+    greedy: bool,
+    guide: Path | None,
+    guidance: tuple[float | None, int | None],
+) -> None:
     if (best_of is None) != (reward is None):
         raise UsageError(
             "--best-of and --reward belong together",
@@ -125,57 +190,24 @@ def command(
         )
     if best_of is not None and greedy:
         raise UsageError("greedy texts are all alike: none is the best", hint="leave --greedy out")
-    sampling = Sampling(temperature, top_p, greedy, max_new_tokens, min_new_tokens)
-    prefs = load_preferences(prompts)
-    data = distinct_prompts(prefs, split, n_prompts, seed)
-    with progress_bar() as progress:
-        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
-        writer, system = _writer(run, compute)
-        judge = _reward_run(reward, compute)
-        asked = _plan(tuple(user or ()), reference, n, best_of, writer, judge)
-        _say_what_is_read(writer, data)
-        rows = _write(writer, system, judge, data, asked, sampling, seed, compute)
-    texts = texts_table(data, rows)
-    meta = Meta(dataset=prefs.meta.dataset, license=prefs.meta.license, command=command_line())
-    lengths = written_lengths(texts)
-    payload = write_table(texts, GENERATIONS, out, meta) if leads() else None
-    say(_length_table(lengths))
-    if out is None:
-        return Result(payload=payload)
-    summary = {
-        "texts": str(out),
-        "system": system,
-        "n": texts.height,
-        "n_prompts": data.height,
-        "lengths": [_length_json(row) for row in lengths],
-    }
-    return Result(data=summary, path=out, hint=f"plt winrate {out} OTHER.parquet --judge RUN")
-
-
-def _writer(run: str, compute: Compute) -> tuple[Writer, str]:
-    """The policy of a run, or a language model as it is, and how it is called.
-
-    Raises:
-        UsageError: The run is a reward model.
-    """
-    from plt.cli.inputs import run_path
-    from plt.cli.streams import STDIN
-    from plt.data.run import MANIFEST
-    from plt.train.fitted_run import load_fitted_run
-    from plt.train.generation import load_model_writer
-
-    path = run_path(run) if run == STDIN else Path(run)
-    if not (path / MANIFEST).exists():
-        writer = load_model_writer(str(path) if run == STDIN else run, compute)
-        return writer, writer.name
-    fitted = load_fitted_run(path, compute)
-    policy: Writer | None = getattr(fitted.method, "policy", None)
-    if policy is None:
+    if guide is not None and best_of is not None:
         raise UsageError(
-            f"{path} is a reward model ({fitted.run.identity.method}): it writes no text",
-            hint=f"plt generate builtin:tiny --prompts DATA --best-of 8 --reward {path}",
+            "--guide and --best-of are two ways to please the same person",
+            hint="leave one of them out",
         )
-    return policy, fitted.name
+    if guide is None and guidance != (None, None):
+        raise UsageError(
+            "--guide-weight and --guide-top say how --guide works",
+            hint="--guide runs/individual-...",
+        )
+
+
+def _kept(out: Path, author: Author, sampling: Sampling, compute: Compute) -> TextStore:
+    """Where the texts are until the table is whole: a folder beside it."""
+    from plt.train.text_store import text_store
+
+    folder = out.with_name(out.name + PARTIAL)
+    return text_store(folder, author.fingerprint, sampling, compute)
 
 
 def _reward_run(reward: Path | None, compute: Compute) -> FittedRun | None:
@@ -194,7 +226,7 @@ def _plan(
     reference: bool,
     samples: int,
     candidates: int | None,
-    writer: Writer,
+    author: Author,
     judge: FittedRun | None,
 ) -> Asked:
     """Whom to write as.
@@ -202,12 +234,10 @@ def _plan(
     Raises:
         UsageError: ``all`` where nobody is known, or a reference where nothing was trained.
     """
-    from plt.train.generation import BareModel
-
-    known = tuple(judge.users) if judge is not None else tuple(writer.users)
-    if reference and isinstance(writer, BareModel):
+    known = tuple(judge.users) if judge is not None else author.users
+    if reference and not author.trained:
         raise UsageError(
-            f"{writer.name} is no trained policy: it is its own reference",
+            f"{author.system} is no trained policy: it is its own reference",
             hint="leave --reference out",
         )
     if ALL in users and not known:
@@ -234,19 +264,20 @@ def _say_what_is_read(writer: Writer, prompts: pl.DataFrame) -> None:
 
 
 def _write(
-    writer: Writer,
-    system: str,
+    author: Author,
     judge: FittedRun | None,
     prompts: pl.DataFrame,
     asked: Asked,
     sampling: Sampling,
     seed: int,
     compute: Compute,
+    kept: TextStore | None,
 ) -> list[dict[str, Any]]:
     """Every text with its columns, as `texts_table` takes them."""
     from plt.train.generation import Task, write_texts
+    from plt.train.processes import gathered
 
-    known = set(writer.users)
+    known = set(author.users)
     n, conversations = asked.candidates or 1, prompts["prompt"].to_list()
     places = [
         (row, user, sample)
@@ -266,20 +297,19 @@ def _write(
         for sample in range(asked.samples if asked.reference else 0)
     ]
     distinct = list(dict.fromkeys([*(one for each in wanted for one in each), *references]))
-    texts = dict(
-        zip(
-            distinct,
-            write_texts(writer, conversations, distinct, sampling, seed, compute),
-            strict=True,
-        )
-    )
-    rows = []
+    written = write_texts(author.writer, conversations, distinct, sampling, seed, compute, kept)
+    texts = dict(zip(distinct, written, strict=True))
+    if kept is not None:
+        n_kept = sum(map(sum, gathered(kept.found, compute.device)))
+        if n_kept:
+            say(f"{n_kept} of {len(distinct)} texts were kept from an interrupted line")
     if judge is None:
-        for one in [*(each[0] for each in wanted), *references]:
-            rows.append(_row(one, texts[one], one.user, system, seed))
-        return rows
-    rows = _best(judge, conversations, places, wanted, texts, system, seed)
-    return rows + [_row(one, texts[one], None, system, seed) for one in references]
+        return [
+            _row(one, texts[one], one.user, author, seed)
+            for one in [*(each[0] for each in wanted), *references]
+        ]
+    rows = _best(judge, conversations, places, wanted, texts, author, seed)
+    return rows + [_row(one, texts[one], None, author, seed) for one in references]
 
 
 def _best(
@@ -288,7 +318,7 @@ def _best(
     places: list[tuple[int, str | None, int]],
     wanted: list[list[Task]],
     texts: Mapping[Task, Text],
-    system: str,
+    author: Author,
     seed: int,
 ) -> list[dict[str, Any]]:
     """The best of each place's candidates."""
@@ -300,65 +330,25 @@ def _best(
         [[texts[one].response for one in each] for each in wanted],
         [user for _, user, _ in places],
     )
-    name = f"{system} best of {len(wanted[0])} by {judge.name}"
+    name = f"{author.system} best of {len(wanted[0])} by {judge.name}"
     rows = []
     for (_, user, sample), each, pick in zip(places, wanted, picks, strict=True):
-        row = _row(each[pick.index], texts[each[pick.index]], user, name, seed)
-        rows.append(row | {"control": "best-of-n", "sample": sample, "reward": pick.reward})
+        row = _row(each[pick.index], texts[each[pick.index]], user, author, seed)
+        chosen = {"system": name, "control": "best-of-n", "sample": sample, "reward": pick.reward}
+        rows.append(row | chosen)
     return rows
 
 
-def _row(task: Task, text: Text, user: str | None, system: str, seed: int) -> dict[str, Any]:
+def _row(task: Task, text: Text, user: str | None, author: Author, seed: int) -> dict[str, Any]:
     return {
         "prompt": task.prompt,
         "user_id": user,
         "response": text.response,
-        "system": system,
-        "control": task.control,
+        "system": author.system,
+        "control": "guided" if author.guided and not task.reference else task.control,
         "seed": seed,
         "sample": task.sample,
         "n_tokens": text.n_tokens,
         "ended": text.ended,
         "reward": None,
-    }
-
-
-def _length_table(lengths: Sequence[WrittenLength]) -> str:
-    """Words and tokens by person, as Markdown."""
-    from plt.cli.figures import number
-    from plt.cli.render import to_markdown
-    from plt.cli.streams import Table
-
-    columns = ("user", "written as", "texts", "words", "s.e.", "tokens", "ended", "empty")
-    rows = tuple(
-        (
-            GENERIC if row.user is None and row.control == GENERIC else row.user or "-",
-            row.control,
-            str(row.n),
-            number(row.words.value, 1),
-            number(row.words.se, 1),
-            number(row.tokens.value, 1),
-            number(row.ended, 2),
-            number(row.empty, 2),
-        )
-        for row in lengths[:MAX_ROWS]
-    )
-    title = "words and tokens of a text; s.e. over prompts; ended by the model itself"
-    shown = to_markdown((Table(columns, rows, title, frozenset(columns[2:])),))
-    hidden = len(lengths) - MAX_ROWS
-    return shown + (f"... and {hidden} more, all in --json" if hidden > 0 else "")
-
-
-def _length_json(row: WrittenLength) -> dict[str, Any]:
-    from plt.cli.figures import interval_json
-
-    return {
-        "system": row.system,
-        "control": row.control,
-        "user": row.user,
-        "n": row.n,
-        "words": interval_json(row.words) | {"se": row.words.se},
-        "tokens": interval_json(row.tokens) | {"se": row.tokens.se},
-        "ended": row.ended,
-        "empty": row.empty,
     }

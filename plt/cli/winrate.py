@@ -52,7 +52,7 @@ def command(
     judge: JudgeName = None,
     first_control: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option("--first", help="policy, generic, reference or best-of-n of the first table."),
+        typer.Option("--first", help="policy, generic, reference, best-of-n or guided."),
     ] = None,
     second_control: Annotated[
         Optional[str],  # noqa: UP045

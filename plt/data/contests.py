@@ -47,7 +47,7 @@ def one_side(texts: pl.DataFrame, source: str, control: str | None, flag: str) -
     Args:
         texts: A `generations/1` table.
         source: How the table is called.
-        control: ``policy``, ``generic``, ``reference``, ``best-of-n``, or None for all.
+        control: one of `plt.data.schema.WRITERS`, or None for all.
         flag: The option that chooses the control.
 
     Raises:

@@ -149,7 +149,7 @@ METRICS = TableSchema(
     ),
 )  # fmt: skip
 
-WRITERS = ("policy", "generic", "reference", "best-of-n")
+WRITERS = ("policy", "generic", "reference", "best-of-n", "guided")
 ORDERS = ("1-first", "2-first")
 VERDICTS_GIVEN = ("1", "2", "tie")
 

@@ -7,7 +7,7 @@ row draws from random numbers of its own. Only the last bits of a forward pass m
 from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -16,6 +16,42 @@ from torch import Tensor
 
 from plt.errors import FailedError, UsageError
 from plt.train.soft_prompt import OWN_POSITIONS
+
+if TYPE_CHECKING:
+    from plt.train.text_store import TextStore
+
+
+class Guide(Protocol):
+    """Changes what the model would say next; `plt.train.guide.RewardGuide` is one."""
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whom it knows, sorted."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of everything on which its changes depend."""
+        ...
+
+    @property
+    def reach(self) -> int:
+        """Positions that it looks at behind what is written."""
+        ...
+
+    def guided(
+        self, model: Any, logits: Tensor, cache: Any, mask: Tensor, users: Sequence[str | None]
+    ) -> Tensor:
+        """Logits (n, V) in place of the model's.
+
+        Args:
+            model: The language model.
+            logits: (n, V), float32.
+            cache: Of n texts so far; it stays as it is.
+            mask: (n, L), 1 on their real tokens.
+            users: For whom each is written.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -29,6 +65,7 @@ class Sampling:
         max_new_tokens: Tokens at most, the end token not counted.
         min_new_tokens: The end token is not chosen before; 0 allows an empty text, as the optimum
             for a person who prefers the shorter text needs.
+        guide: What the logits are changed by, before the temperature; None is nothing.
     """
 
     temperature: float = 1.0
@@ -36,6 +73,7 @@ class Sampling:
     greedy: bool = False
     max_new_tokens: int = 128
     min_new_tokens: int = 0
+    guide: Guide | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -62,11 +100,13 @@ class Start:
         ids: Token ids of the prompt, begin token included.
         soft: (T_u, d) soft tokens, or None.
         seed: Of this row's random numbers.
+        user: For whom, where a guide asks.
     """
 
     ids: Sequence[int]
     soft: Tensor | None
     seed: int
+    user: str | None = None
 
     def __len__(self) -> int:
         return len(self.ids) + (0 if self.soft is None else len(self.soft))
@@ -88,8 +128,12 @@ def decode(
     sampling: Sampling,
     batch_size: int,
     progress: Callable[[int], None],
+    kept: "TextStore | None" = None,
 ) -> list[Continuation]:
     """Continues every start, in batches of like length.
+
+    Batches follow from the starts alone, not from what is kept already, so that an interrupted call
+    that is repeated ends with the bits of an uninterrupted one.
 
     Args:
         model: A causal language model of transformers, in evaluation mode.
@@ -99,6 +143,7 @@ def decode(
         sampling: How tokens are chosen.
         batch_size: Rows a forward pass.
         progress: Called with the number of texts that are done.
+        kept: Where finished batches are kept and found again; None keeps nothing.
 
     Returns:
         n continuations, in the order of `starts`.
@@ -110,8 +155,13 @@ def decode(
     found: dict[int, Continuation] = {}
     for begin in range(0, len(order), batch_size):
         rows = order[begin : begin + batch_size]
-        batch = _decode_batch(model, [starts[i] for i in rows], at, ends, sampling)
-        found |= dict(zip(rows, batch, strict=True))
+        batch = [starts[i] for i in rows]
+        texts = kept.find(batch) if kept is not None else None
+        if texts is None:
+            texts = _decode_batch(model, batch, at, ends, sampling)
+            if kept is not None:
+                kept.add(batch, texts)
+        found |= dict(zip(rows, texts, strict=True))
         progress(len(found))
     return [found[i] for i in range(len(starts))]
 
@@ -143,6 +193,9 @@ def _decode_batch(
             logits, cache = _step(model, given, mask, cache)
             if step < sampling.min_new_tokens:
                 logits[:, stop] = float("-inf")
+            if sampling.guide is not None:
+                users = [starts[i].user for i in alive]
+                logits = sampling.guide.guided(model, logits, cache, mask, users)
             chosen = choose(logits, sampling, draws[alive, step])
             over = torch.isin(chosen, stop).tolist()
             for row, token, end in zip(alive, chosen.tolist(), over, strict=True):
@@ -210,11 +263,7 @@ def choose(logits: Tensor, sampling: Sampling, draws: NDArray[np.float64]) -> Te
 
 def _step(model: Any, given: dict[str, Tensor], mask: Tensor, cache: Any) -> tuple[Tensor, Any]:
     """Logits (n, V) of the next token, and the cache that now holds `given` too."""
-    n = next(iter(given.values())).shape[1]
-    arguments = {**given, "attention_mask": mask, "use_cache": True, "past_key_values": cache}
-    if model.config.model_type not in OWN_POSITIONS:
-        arguments["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -n:]
-    out = model(**arguments)
+    out = model(**step_arguments(model, given, mask, cache))
     logits = out.logits[:, -1].float()
     if not torch.isfinite(logits).all():
         raise FailedError(
@@ -222,6 +271,24 @@ def _step(model: Any, given: dict[str, Tensor], mask: Tensor, cache: Any) -> tup
             hint="--dtype float32",
         )
     return logits, out.past_key_values
+
+
+def step_arguments(
+    model: Any, given: dict[str, Tensor], mask: Tensor, cache: Any
+) -> dict[str, Any]:
+    """What a language model or its body is called with.
+
+    Args:
+        model: It says how it counts positions.
+        given: Ids (n, l) or embeddings (n, l, d) that the cache does not hold.
+        mask: (n, L), 1 on real tokens; its last l columns are those of `given`.
+        cache: Of what stands before; None is nothing.
+    """
+    n = next(iter(given.values())).shape[1]
+    arguments = {**given, "attention_mask": mask, "use_cache": True, "past_key_values": cache}
+    if model.config.model_type not in OWN_POSITIONS:
+        arguments["position_ids"] = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -n:]
+    return arguments
 
 
 @contextmanager

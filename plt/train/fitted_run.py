@@ -1,5 +1,7 @@
 """A finished run as something that scores: what `plt score` and `plt.load` use."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +39,12 @@ class FittedRun:
     def users(self) -> Sequence[str]:
         """Whom the method knows; everybody else gets the population's reward."""
         return self.method.users
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was asked for and of the files that came out."""
+        facts = [self.run.identity.to_json(), self.run.record.get("outputs")]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def score(self, prefs: Preferences, as_user: str | None = None) -> Scores:
         """Scores every judgement of a table; labels are not needed.

@@ -13,8 +13,9 @@ from plt.train.backbone import load_language_model, load_tokenizer, resolve_devi
 from plt.train.decoding import Continuation, Sampling, Start, decode, row_seed
 from plt.train.log_probs import encode_prompt
 from plt.train.method import Compute
-from plt.train.model_source import resolve_model
+from plt.train.model_source import ModelSource, resolve_model
 from plt.train.processes import gathered, mine
+from plt.train.text_store import TextStore
 from plt.train.tokens import Message, TextEncoder, text_encoder
 
 Control: TypeAlias = Literal["policy", "generic", "reference"]
@@ -59,11 +60,13 @@ class BareModel:
         name: As the person wrote it.
         model: The transformers model.
         encoder: How prompts become token ids.
+        source: Where the model came from.
     """
 
     name: str
     model: Any
     encoder: TextEncoder
+    source: ModelSource
 
     users: tuple[str, ...] = ()
 
@@ -133,7 +136,7 @@ def load_model_writer(model: str, compute: Compute) -> BareModel:
     source = resolve_model(model)
     loaded = load_language_model(source, resolve_dtype(compute.dtype))
     encoder = text_encoder(load_tokenizer(source), causal=True, max_length=source.max_length)
-    return BareModel(source.name, loaded, encoder)
+    return BareModel(source.name, loaded, encoder, source)
 
 
 def write_texts(
@@ -143,6 +146,7 @@ def write_texts(
     sampling: Sampling,
     seed: int,
     compute: Compute,
+    kept: TextStore | None = None,
 ) -> list[Text]:
     """Writes a text for each task.
 
@@ -154,30 +158,34 @@ def write_texts(
         writer: The policy.
         prompts: Conversations up to the answer.
         tasks: n texts to write.
-        sampling: How tokens are chosen.
+        sampling: How tokens are chosen. A guide does not touch the reference.
         seed: Of the draws.
         compute: Device, dtype, batch size, progress.
+        kept: Where finished texts are kept for a repeated call; None keeps nothing.
 
     Returns:
         n texts.
 
     Raises:
-        UsageError: A user is unknown to the policy.
+        UsageError: A user is unknown to the policy, and to the guide.
         DataError: A prompt, with soft tokens and the text, does not fit the model's context.
     """
-    _refuse_strangers(writer, tasks)
+    guide = sampling.guide
+    _refuse_strangers(tasks, writer.users if guide is None else guide.users)
+    plain = replace(sampling, guide=None)
     found: dict[int, Text] = {}
     own = [i for i, task in enumerate(tasks) if not task.reference]
     reference = [i for i, task in enumerate(tasks) if task.reference]
-    for whole in (own, reference):
+    for whole, how in ((own, sampling), (reference, plain)):
         rows = [row for place, row in enumerate(whole) if mine(place)]
         if not rows:
             continue
         starts = _starts(writer, prompts, [tasks[i] for i in rows], seed)
         with _model(writer, whole is reference) as model:
-            _refuse_long(model, starts, [tasks[i] for i in rows], sampling)
-            done = len(found)
-            written = _decode(writer, model, starts, sampling, compute, done, len(tasks))
+            _refuse_long(model, starts, [tasks[i] for i in rows], how)
+            ours = None if kept is None else kept.of("reference" if whole is reference else "own")
+            done = (len(found), len(tasks))
+            written = _decode(writer, model, starts, how, compute, done, ours)
         found |= {i: _text(writer, each) for i, each in zip(rows, written, strict=True)}
     for part in gathered(found, compute.device):
         found |= part
@@ -231,7 +239,8 @@ def _starts(
             soft[task.user] = writer.user_prompt(task.user)
         own = None if task.reference else soft[task.user]
         text = [[turn["role"], turn["content"]] for turn in prompts[task.prompt]]
-        starts.append(Start(ids[key], own, row_seed(seed, text, task.user, task.sample)))
+        drawn = row_seed(seed, text, task.user, task.sample)
+        starts.append(Start(ids[key], own, drawn, task.user))
     return starts
 
 
@@ -241,8 +250,8 @@ def _decode(
     starts: Sequence[Start],
     sampling: Sampling,
     compute: Compute,
-    done: int,
-    total: int,
+    done: tuple[int, int],
+    kept: TextStore | None,
 ) -> list[Continuation]:
     device, dtype = resolve_device(compute.device), resolve_dtype(compute.dtype)
     model = model.to(device).eval()
@@ -251,7 +260,7 @@ def _decode(
     with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         return decode(
             model, starts, at, ends, sampling, compute.batch_size,
-            lambda n: compute.progress("writing texts", done + n, total),
+            lambda n: compute.progress("writing texts", done[0] + n, done[1]), kept,
         )  # fmt: skip
 
 
@@ -260,10 +269,10 @@ def _text(writer: Writer, written: Continuation) -> Text:
     return Text(response.strip(), len(written.ids), written.ended)
 
 
-def _refuse_strangers(writer: Writer, tasks: Sequence[Task]) -> None:
-    strangers = sorted({task.user for task in tasks if task.user is not None} - {*writer.users})
+def _refuse_strangers(tasks: Sequence[Task], users: Sequence[str]) -> None:
+    strangers = sorted({task.user for task in tasks if task.user is not None} - {*users})
     if strangers:
-        known = ", ".join(writer.users[:8]) + (", ..." if len(writer.users) > 8 else "")
+        known = ", ".join(users[:8]) + (", ..." if len(users) > 8 else "")
         raise UsageError(
             "the policy does not know these users",
             problems=[*map(repr, strangers), f"it knows {known or 'nobody'}"],
@@ -277,6 +286,8 @@ def _refuse_long(
     context = getattr(model.config, "max_position_embeddings", None)
     if context is None:
         return
+    ahead = 0 if sampling.guide is None else sampling.guide.reach
+    context -= ahead
     longest: Mapping[int, int] = {
         task.prompt: len(start)
         for start, task in zip(starts, tasks, strict=True)
@@ -286,7 +297,7 @@ def _refuse_long(
         room = context - max(longest.values())
         raise DataError(
             f"{len(longest)} prompts leave no room for {sampling.max_new_tokens} tokens in the"
-            f" model's context of {context}",
+            f" model's context of {context + ahead}",
             problems=[f"prompt {row}: {size} tokens" for row, size in sorted(longest.items())],
             hint=f"--max-new-tokens {room}" if room > 0 else "leave the longest prompts out",
         )

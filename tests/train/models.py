@@ -58,6 +58,18 @@ def tiny_body(model_type: str, seed: int = 0) -> Any:
     return AutoModel.from_config(tiny_config(model_type), dtype=torch.float32).eval()
 
 
+def language_model(model_type: str, seed: int = 0) -> Any:
+    """A causal model of `model_type` whose random weights write many different texts."""
+    torch.manual_seed(seed)
+    model = CausalLM.from_config(tiny_config(model_type), dtype=torch.float32).eval()
+    # Weights as small as they are drawn barely tell tokens apart.
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 2:
+                weight.mul_(6)
+    return model
+
+
 def tiny_tokenizer(chat_template: str | None = CHAT_TEMPLATE) -> PreTrainedTokenizerFast:
     """The byte-level tokenizer of `builtin:tiny`, with another or no chat template."""
     tokenizer: PreTrainedTokenizerFast = _tokenizer()

@@ -6,25 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from plt.errors import UsageError
 from plt.train.decoding import Sampling, Start, choose, decode, left_padded, row_seed
-from tests.train.models import tiny_config
+from tests.train.models import language_model
 
 ENDS = {3}
 LENGTHS = (9, 2, 14, 5)
-
-
-def language_model(model_type: str, seed: int = 0) -> Any:
-    torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(tiny_config(model_type), dtype=torch.float32).eval()
-    # Random weights this small barely tell tokens apart; larger ones make many different texts.
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.dim() == 2:
-                weight.mul_(6)
-    return model
 
 
 def starts(model: Any, n_soft: int) -> list[Start]:
