@@ -63,7 +63,9 @@ class RewardGuide:
 
     The mean is over these K by their probability, so that W changes nothing between them and the
     other tokens on the whole, and W = 0 is plain decoding. Each candidate is read with the mark
-    that ends an answer behind it, as the head was fitted; an end token is that mark itself.
+    that ends an answer behind it, as the head was fitted; an end token is that mark itself. So a
+    step reads K (1 + s) tokens a text more than the one that plain decoding reads, s those of the
+    mark; texts longer than the head's own window are read whole.
 
     Attributes:
         name: Of the run.

@@ -81,6 +81,7 @@ def test_two_processes_make_the_runs_of_one(
     assert main(["score", str(alone[2]), "t.parquet", "-o", "s1.parquet"]) == 0
     two, one = (read_table(Path(name), SCORES)[0] for name in ("s.parquet", "s1.parquet"))
     assert two.equals(one)
+    assert not (tmp_path / "two.parquet.partial").exists()
 
 
 @pytest.mark.slow
@@ -137,6 +138,7 @@ def test_a_policy_learns_and_writes_in_two_processes_as_in_one(
     )
     assert one.height == 3 * (8 + 2)
     assert two.equals(one)
+    assert not (tmp_path / "two.parquet.partial").exists()
 
 
 @pytest.mark.slow
