@@ -36,6 +36,9 @@ from plt.train.user_model import GENERIC
 COLUMNS = ("chosen", "rejected", "confidence", "user", "ref_chosen", "ref_rejected")
 CHECKPOINT = "trained.safetensors"
 WARM_UP = 0.1
+MIXTURES = ("users.states", "users.generic")
+MIXTURES_FASTER = 10.0
+"""Weights of a mixture are logits of size 1, where tokens have the size of word embeddings."""
 
 
 @dataclass(frozen=True)
@@ -180,14 +183,17 @@ class PolicyTrainer(DPOTrainer):  # type: ignore[misc]  # trl has no type stubs
         """Checkpoints are for resuming; a card in each would be noise."""
 
     def create_optimizer(self, *_: Any, **__: Any) -> Any:
-        """AdamW with a rate of their own for the users' tokens."""
+        """AdamW with rates of their own for the users' tokens, and for weights of mixtures."""
         if getattr(self, "optimizer", None) is None:
             named = [(n, w) for n, w in self.model.named_parameters() if w.requires_grad]
-            users = [weight for name, weight in named if name.startswith(USERS)]
-            rest = [weight for name, weight in named if not name.startswith(USERS)]
-            groups = [(rest, self.args.learning_rate), (users, self.users_rate)]
+            mixtures = MIXTURES if self.model.users.shape.kind == "cluster" else ()
+            groups: dict[float, list[Any]] = {}
+            for name, weight in named:
+                rate = self.users_rate if name.startswith(USERS) else self.args.learning_rate
+                rate *= MIXTURES_FASTER if name in mixtures else 1.0
+                groups.setdefault(rate, []).append(weight)
             make, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            parts = [{"params": part, "lr": rate} for part, rate in groups if part]
+            parts = [{"params": weights, "lr": rate} for rate, weights in groups.items()]
             self.optimizer = make(parts, weight_decay=0.0, **options)
         return self.optimizer
 

@@ -94,7 +94,7 @@ class Policy:
         """The model it began from, for the time of a `with` block; knows no user."""
         # A whole model has its adapters merged: nothing in it can be switched off.
         trained = Trained("full") if self.whole else self.trained
-        with reference_of(self.network, self.source, trained, self.dtype) as model:
+        with reference_of(self.network, self.source, trained) as model:
             yield model
 
     def user_prompt(self, user: str | None) -> Tensor | None:
@@ -222,7 +222,8 @@ class Policy:
         trained, dtype = Trained(**record["trained"]), record["dtype"]
         if record["whole"]:
             own = resolve_model(str(path / LANGUAGE_MODEL))
-            model = load_language_model(own, resolve_dtype(dtype))
+            full = trained.tune == "full"
+            model = load_language_model(own, torch.float32 if full else resolve_dtype(dtype))
         else:
             model = trainable(source, trained, dtype)
         network = PolicyNetwork(model, users, len(encoder.prefix)).eval()

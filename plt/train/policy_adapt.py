@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import torch
 from torch import Tensor
 
 from plt.data.preferences import Preferences
 from plt.train.backbone import resolve_device, resolve_dtype
-from plt.train.dpo_trainer import Objective, PolicyCollator, policy_dataset
+from plt.train.dpo_trainer import MIXTURES_FASTER, Objective, PolicyCollator, policy_dataset
 from plt.train.judgements import read_judgements
 from plt.train.log_probs import AnswerBatch, encode_answers, response_log_probs
 from plt.train.method import TrainContext
@@ -20,8 +21,6 @@ from plt.train.told import told_profiles
 from plt.train.told_pairs import Known, ToldPairs, told_pairs
 from plt.train.tuning import training_seed
 
-CLUSTERS_FASTER = 10.0
-
 
 def adapt_policy(
     policy: Policy, prefs: Preferences, settings: PersonalSettings, ctx: TrainContext
@@ -30,8 +29,8 @@ def adapt_policy(
 
     Each begins as the generic user. Adam moves what they have of their own (an offset, or the
     weights of a mixture) for `adapt_steps` steps, on the loss as the user alone; each step sees
-    `pairs_per_step` of their answers, in turn. Newcomers do not influence each other, and a
-    user-blind policy is returned as it is.
+    `pairs_per_step` of their answers, in turn. Newcomers do not influence each other. Where the
+    tokens are the same for everybody there is nothing to learn: `introduce`.
 
     Args:
         policy: What was fitted.
@@ -41,7 +40,7 @@ def adapt_policy(
     """
     shape = policy.network.users.shape
     if not shape.personal:
-        return policy
+        return introduce(policy, prefs, ctx)
     judgements = read_judgements(prefs)
     newcomers = judgements.users
     profiles = told_profiles(prefs, ctx.users) if settings.use_profile else {}
@@ -56,6 +55,20 @@ def adapt_policy(
         ctx.compute.progress("adapting to users", done + 1, len(newcomers))
     states = torch.stack([known[user] for user in everybody])
     return policy.with_users(everybody, states, {**policy.profiles, **told})
+
+
+def introduce(policy: Policy, prefs: Preferences, ctx: TrainContext) -> Policy:
+    """A policy without tokens of users, which knows what the users in `prefs` say of themselves.
+
+    One that does not read that is returned as it is.
+    """
+    if not policy.profiles:
+        return policy
+    present = set(prefs.votes["user_id"].drop_nulls().cast(pl.String))
+    told = {u: text for u, text in told_profiles(prefs, ctx.users).items() if u in present}
+    everybody = tuple(sorted({*policy.users, *told}))
+    nothing = torch.zeros(len(everybody), 0)
+    return policy.with_users(everybody, nothing, {**policy.profiles, **told})
 
 
 def _state(
@@ -78,7 +91,7 @@ def _state(
     )
     data = policy_dataset(rows)
     users = network.users.with_states(network.users.newcomer_state()[None]).to(device)
-    faster = CLUSTERS_FASTER if settings.users == "cluster" else 1.0
+    faster = MIXTURES_FASTER if settings.users == "cluster" else 1.0
     optimiser = torch.optim.Adam([users.states], lr=faster * settings.users_rate)
     order = np.random.default_rng(training_seed(ctx.seed)).permutation(len(pairs))
     size = min(settings.pairs_per_step, len(pairs))

@@ -195,6 +195,6 @@ def _reference(
         # Before the first step a model that will be trained whole is the reference itself.
         if trained.tune == "full":
             return nullcontext(network.language)
-        return reference_of(network, source, trained, compute.dtype)
+        return reference_of(network, source, trained)
 
     return reference_log_probs(texts, source, encoder, borrowed, compute)

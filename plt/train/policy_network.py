@@ -115,9 +115,7 @@ def with_lora(model: Any, source: ModelSource, trained: Trained) -> Any:
 
 
 @contextmanager
-def reference_of(
-    network: PolicyNetwork, source: ModelSource, trained: Trained, dtype: str
-) -> Iterator[Any]:
+def reference_of(network: PolicyNetwork, source: ModelSource, trained: Trained) -> Iterator[Any]:
     """The model as it was before training: adapters off, or the source's weights again."""
     if trained.tune == "lora":
         with network.language.disable_adapter():
@@ -125,11 +123,12 @@ def reference_of(
     elif trained.tune == "soft-prompt":
         yield network.language
     else:
-        yield _reloaded(source, dtype)
+        yield _reloaded(source)
 
 
 # Keyed by the content of the model's files.
 @lru_cache(maxsize=1)
-def _reloaded(source: ModelSource, dtype: str) -> Any:
+def _reloaded(source: ModelSource) -> Any:
+    # In the precision in which it was the reference of the training.
     with silenced():
-        return load_language_model(source, resolve_dtype(dtype)).requires_grad_(False)
+        return load_language_model(source, torch.float32).requires_grad_(False)

@@ -180,8 +180,9 @@ class PersonalSettings(DpoSettings):
         simplex: Whether mixtures are shares (softmax), as in the reference code; the paper writes
             free weights.
         generic_offset: Whether an individual is an offset from the generic user e_0.
-        users_learning_rate: Of the users' tokens. Ten times `learning_rate`, and at least 0.01 for
-            ``builtin:*``; the paper has one rate, which is slow for soft tokens.
+        users_learning_rate: Of the users' tokens; ten times that of the weights of a mixture. Ten
+            times `learning_rate`, and at least 0.01 for ``builtin:*``; the paper has one rate,
+            which is slow for soft tokens.
         adapt_steps: Steps on the answers of a newcomer, of whom only the offset (or mixture) moves.
     """
 

@@ -196,14 +196,18 @@ def test_accumulated_passes_are_one_batch(source, told, tmp_path):
     assert in_parts == pytest.approx(found, abs=2e-5)
 
 
-def test_gradient_checkpointing_changes_no_step(source, told, tmp_path):
+@pytest.mark.parametrize(("tune", "n_tokens"), [("full", 4), ("lora", 0), ("soft-prompt", 4)])
+def test_gradient_checkpointing_changes_no_step(tune, n_tokens, source, told, tmp_path):
     rows = with_reference(judged(), source, told[1])
-    arguments = arguments_for(tmp_path / "a")
-    found = losses_of(make_network(source, 4), told, rows, objective(), arguments)
-    arguments = arguments_for(tmp_path / "b")
-    arguments.gradient_checkpointing = True
-    again = losses_of(make_network(source, 4, tune="full"), told, rows, objective(), arguments)
-    assert again == pytest.approx(found, abs=1e-6)
+    found = []
+    for checkpointing in (False, True):
+        network = make_network(source, n_tokens, tune=tune)
+        arguments = arguments_for(tmp_path / str(checkpointing))
+        arguments.gradient_checkpointing = checkpointing
+        goal = objective(personal=n_tokens > 0)
+        found.append(losses_of(network, told, rows, goal, arguments))
+    assert found[1] == pytest.approx(found[0], abs=1e-6)
+    assert found[0][0] != pytest.approx(found[0][-1], abs=1e-4)
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])
@@ -245,22 +249,28 @@ def test_a_loss_that_is_no_number_stops_the_run(source, told, tmp_path):
         losses_of(make_network(source, 4), told, rows, objective(), arguments_for(tmp_path))
 
 
-def test_users_have_a_rate_of_their_own(source, told, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "sizes"),
+    [("individual", {0.5: 4 * 4 * 32}), ("cluster", {0.5: 2 * 4 * 32, 5.0: 4 * 2})],
+)
+def test_users_have_a_rate_of_their_own_and_mixtures_another(kind, sizes, source, told, tmp_path):
+    """Three users and the generic one: 4 tokens of 32 each, or 2 weights each of 2 x 4 tokens."""
     encoder, answers = told
     rows = with_reference(judged(), source, answers)
     with silenced():
         trainer = PolicyTrainer(
             objective=objective(),
             users_rate=0.5,
-            model=make_network(source, 4),
+            model=make_network(source, 4, kind=kind),
             args=arguments_for(tmp_path, rate=1e-3),
             data_collator=PolicyCollator(answers),
             train_dataset=policy_dataset(rows),
             processing_class=encoder.tokenizer,
         )
     groups = trainer.create_optimizer().param_groups
-    assert [group["lr"] for group in groups] == [1e-3, 0.5]
-    assert sum(w.numel() for w in groups[1]["params"]) == 4 * 4 * 32
+    found = {group["lr"]: sum(w.numel() for w in group["params"]) for group in groups}
+    language = sum(w.numel() for w in trainer.model.language.parameters())
+    assert found == {1e-3: language, **sizes}
     assert {group["weight_decay"] for group in groups} == {0.0}
 
 

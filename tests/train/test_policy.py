@@ -220,6 +220,35 @@ def test_profiles_stand_in_the_prompt_of_both_branches_and_not_in_the_reference(
     np.testing.assert_allclose(reference, other, atol=1e-9)
 
 
+@pytest.mark.parametrize("name", ["sft", "dpo"])
+def test_a_newcomer_is_heard_where_profiles_are_read(name, view, small, texts, tmp_path):
+    ctx = TrainContext(0, tmp_path, CPU)
+    settings = {"model": str(small), "use_profile": True, **QUICK}
+    method = make_method(name, settings).fit(with_profiles(view), ctx)
+    newcomer = with_profiles(population()).filter(pl.col("user_split") == "unseen")
+    adapted = method.adapt(newcomer, ctx)
+    assert adapted.users == (*method.users, "user 12")
+    rows, people = np.arange(len(texts)), ["user 12"] * len(texts)
+    like = ["user 08"] * len(texts)
+    assert np.array_equal(adapted.reward(texts, rows, people), method.reward(texts, rows, like))
+    adapted.save(tmp_path / "model")
+    again = type(method).load(tmp_path / "model", CPU)
+    assert np.array_equal(again.reward(texts, rows, people), adapted.reward(texts, rows, people))
+
+
+@pytest.mark.parametrize("tune", ["full", "lora"])
+def test_bfloat16_trains_saves_and_loads(tune, view, small, texts, tmp_path):
+    settings = PersonalSettings(model=str(small), **{**QUICK, "tune": tune})
+    half = replace(CPU, dtype="bfloat16")
+    policy, _ = fit_policy(view, settings, TrainContext(0, tmp_path / "fit", half))
+    policy.save(tmp_path / "model")
+    again = Policy.load(tmp_path / "model")
+    rows, people = np.arange(len(texts)), ["user 01"] * len(texts)
+    expected = policy.log_ratios(texts, rows, people, CPU)
+    assert np.array_equal(again.log_ratios(texts, rows, people, CPU), expected)
+    assert np.isfinite(expected).all()
+
+
 def test_profiles_that_nobody_has_are_an_error(view, small, tmp_path):
     settings = DpoSettings(model=str(small), use_profile=True, **QUICK)
     with pytest.raises(DataError, match="nobody says anything"):

@@ -60,8 +60,12 @@ class Dpo:
         return replace(self, policy=policy, compute=ctx.compute, notes=notes)
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Nothing to learn of a newcomer."""
-        return self
+        """Nothing to learn of a newcomer; what they say of themselves is read, if that is."""
+        from plt.train.policy_adapt import introduce
+
+        if self.policy is None:
+            raise ValueError("adapt after fit or load")
+        return replace(self, policy=introduce(self.policy, prefs, ctx), compute=ctx.compute)
 
     def save(self, path: Path) -> None:
         """Writes the policy and the config."""
