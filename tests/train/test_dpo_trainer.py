@@ -13,13 +13,14 @@ from transformers import PrinterCallback
 from trl import DPOTrainer
 
 from plt.errors import FailedError
+from plt.train.backbone import load_language_model
 from plt.train.dpo_trainer import (
     PolicyCollator,
     PolicyTrainer,
     policy_dataset,
     train_policy,
 )
-from plt.train.log_probs import answer_batch, load_language_model, response_log_probs
+from plt.train.log_probs import answer_batch, response_log_probs
 from plt.train.method import silent
 from plt.train.trl_bridge import silenced
 from tests.train.policies import (

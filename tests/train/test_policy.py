@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from plt.data.preferences import Preferences
 from plt.data.run import Identity, Run
 from plt.errors import ArtifactError, DataError, UsageError
+from plt.train.backbone import load_language_model
 from plt.train.judgements import training_view
-from plt.train.log_probs import load_language_model
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.policy import Policy
 from plt.train.policy_fit import fit_policy
