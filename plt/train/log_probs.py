@@ -6,7 +6,7 @@ any side changes nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from plt.train.tokens import Ids, TextEncoder
 
 IGNORED = -100
 LENGTH_MULTIPLE = 16
+SPARE = 8
+UNCUT = 10**9
 FUSED = "_plt_fused_head"
 
 
@@ -79,6 +81,33 @@ def encode_answers(
         ends = np.flatnonzero(ids[begin:] == end)
         answers.append(Answer(ids[: begin + ends[-1] + 1] if len(ends) else ids, begin))
     return answers
+
+
+def cut_note(
+    encoder: TextEncoder,
+    prompts: Sequence[Sequence[Mapping[str, str]]],
+    responses: Sequence[str],
+    answers: Sequence[Answer],
+) -> tuple[str, ...]:
+    """What must be said of texts that are longer than `max_length`; nothing where none is.
+
+    Args:
+        encoder: How they are written.
+        prompts: n conversations.
+        responses: n responses.
+        answers: What `encode_answers` made of them.
+    """
+    # The few tokens behind an end marker are gone from answers that fill the window.
+    full = [i for i, each in enumerate(answers) if len(each) + SPARE >= encoder.max_length]
+    whole = replace(encoder, max_length=UNCUT)
+    rows, _ = whole.encode_responses([prompts[i] for i in full], [responses[i] for i in full])
+    n_cut = sum(len(row) > encoder.max_length for row in rows)
+    if not n_cut:
+        return ()
+    return (
+        f"{n_cut:,} of {len(answers):,} texts are longer than {encoder.max_length} tokens and lose"
+        " their middle (--max-length)",
+    )
 
 
 def encode_prompt(encoder: TextEncoder, prompt: Sequence[Mapping[str, str]]) -> list[int]:
