@@ -14,7 +14,6 @@ from plt.train.policy_settings import PersonalSettings, PolicySettings
 from plt.train.sft_fit import fit_language_model
 from tests.contracts.population import population
 from tests.train.models import save_tiny, tiny_config
-from tests.train.policies import said
 
 POSITIONS = 64
 CUT = "lose their middle"
@@ -37,7 +36,7 @@ def test_soft_tokens_and_the_longest_text_fit_the_positions(
     policy, notes = fit_policy(view, settings(), ctx)
     assert policy.encoder.max_length == POSITIONS - 10
     assert any(CUT in note for note in notes)
-    texts = Texts(*said(2))
+    texts = Texts([[{"role": "user", "content": "Tea?"}]] * 2, ["Yes.", "No. " * 40])
     values = policy.log_probs(texts, np.arange(len(texts)), [None] * len(texts), ctx.compute)
     assert np.isfinite(values).all()
     with pytest.raises(UsageError, match="64 positions") as caught:
