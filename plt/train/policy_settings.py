@@ -142,7 +142,7 @@ class DpoSettings(PolicySettings):
         loss: The pairwise objective, by its name in TRL.
         length_normalize: Whether ``ipo`` and ``sigmoid_norm`` take the mean of log-ratios over the
             tokens of a response, as TRL does; false is IPO as printed (Azar et al. 2023).
-        label_smoothing: Assumed rate of wrong labels, of ``robust`` and ``exo_pair``.
+        label_smoothing: Assumed rate of wrong labels; only ``robust`` and ``exo_pair`` have one.
         sft_weight: Weight of -log pi(chosen) / tokens beside the objective; 0 is the paper's loss.
             Above 0 it keeps the chosen responses likely, as in RPO.
     """
