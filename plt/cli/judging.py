@@ -120,7 +120,8 @@ def api_judge(
     from plt.train.api_judge import ApiJudge
     from plt.train.chat_client import ChatClient, Endpoint
 
-    endpoint = Endpoint(url, model, os.environ.get(key_env) or None, **limits)
+    # Files that keys are read from end with a line feed, or on Windows with more.
+    endpoint = Endpoint(url, model, os.environ.get(key_env, "").strip() or None, **limits)
     client = ChatClient(endpoint, cache_dir() / "judgements")
     return ApiJudge(client, profiles, parallel, progress)
 

@@ -19,6 +19,10 @@ def length_table(lengths: Sequence[WrittenLength]) -> str:
     from plt.cli.streams import Table
 
     columns = ("user", "written as", "texts", "words", "s.e.", "tokens", "ended", "empty")
+    # What was written for nobody is what persons are compared with: it is always there.
+    persons = [row for row in lengths if row.user is not None]
+    kept = [*persons[:MAX_ROWS], *(row for row in lengths if row.user is None)]
+    hidden = len(lengths) - len(kept)
     rows = tuple(
         (
             GENERIC if row.user is None and row.control == GENERIC else row.user or "-",
@@ -30,12 +34,11 @@ def length_table(lengths: Sequence[WrittenLength]) -> str:
             number(row.ended, 2),
             number(row.empty, 2),
         )
-        for row in lengths[:MAX_ROWS]
+        for row in kept
     )
     title = "words and tokens of a text; s.e. over prompts; ended by the model itself"
     shown = to_markdown((Table(columns, rows, title, frozenset(columns[2:])),))
-    hidden = len(lengths) - MAX_ROWS
-    return shown + (f"... and {hidden} more, all in --json" if hidden > 0 else "")
+    return shown + (f"... and {hidden} more persons, all in --json" if hidden else "")
 
 
 def length_json(row: WrittenLength) -> dict[str, Any]:

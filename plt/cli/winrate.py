@@ -244,6 +244,14 @@ def _judged(contests: Contests, judge: Judge) -> pl.DataFrame:
     from plt.train.judges import judge_contests
 
     for system in (contests.system_1, contests.system_2):
-        if judge.name in system:
+        if _took_part(judge.name, system):
             say(f"{judge.name} itself wrote or chose the texts of {system}: no independent judge")
     return judge_contests(contests, judge)
+
+
+def _took_part(judge: str, system: str) -> bool:
+    """Whether a system is the judge's own: the same run, or the same model, wherever it runs."""
+    import re
+
+    own = judge.removeprefix("model:").partition("@")[0]
+    return re.search(rf"(?<![\w/.:-]){re.escape(own)}(?![\w/.:-])", system) is not None

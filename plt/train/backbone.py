@@ -132,11 +132,11 @@ def load_language_model(source: ModelSource, dtype: torch.dtype) -> Any:
     if not source.causal:
         raise ArtifactError(
             f"model {source.name} is an encoder ({source.model_type}), which writes no text",
-            hint="--model builtin:tiny, or any causal language model",
+            hint="--model builtin:tiny, or any other causal language model",
         )
     model, missing = _read_weights(AutoModelForCausalLM, source, dtype)
     _refuse_random(source, model, missing)
-    return model.eval().requires_grad_(False)
+    return model.eval()
 
 
 def _four_bits() -> Any:

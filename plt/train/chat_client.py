@@ -71,6 +71,18 @@ class Endpoint:
                 "the URL holds a name or password, which would be shown in logs",
                 hint="put the key into an environment variable: --judge-key-env NAME",
             )
+        if parts.query or parts.fragment:
+            # It may hold a key, and the address is shown, and kept in the table's command.
+            raise UsageError(
+                "the URL holds a query or fragment, which would be shown in logs",
+                hint="--judge-url https://HOST/v1, and a key in --judge-key-env NAME",
+            )
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            # The HTTP library would show such a key in its own error.
+            raise UsageError(
+                "the key holds a line break, or another character that no request can carry",
+                hint="export PLT_JUDGE_KEY=..., with the key alone",
+            )
 
     @property
     def address(self) -> str:

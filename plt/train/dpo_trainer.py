@@ -73,7 +73,8 @@ class Objective:
         loss: The pairwise objective.
         alpha: Weight of the loss as the user.
         personal: Whether soft tokens depend on the user; otherwise both terms are one.
-        sft_weight: Weight of -log pi(chosen) / tokens, mixed likewise.
+        sft_weight: Weight of -log pi(chosen) / tokens, mixed likewise; in expectation under labels
+            that are soft.
     """
 
     loss: PolicyLoss
@@ -104,7 +105,10 @@ class Objective:
             inputs["confidence"],
         )
         if self.sft_weight:
-            losses = losses - self.sft_weight * chosen / n_tokens[0].clamp(min=1)
+            per_token = torch.stack([chosen, rejected]) / n_tokens.clamp(min=1)
+            # A tie has no chosen side: which response stands first must not decide.
+            liked = torch.stack([inputs["confidence"], 1 - inputs["confidence"]])
+            losses = losses - self.sft_weight * (liked * per_token).sum(dim=0)
         return losses
 
 

@@ -18,7 +18,10 @@ Verdict: TypeAlias = Literal["1", "2", "tie"]
 ORDERS: tuple[Order, Order] = ("1-first", "2-first")
 
 TAGS = ("person", "conversation", "answer_a", "answer_b")
-FORGED = re.compile(rf"</?(?:{'|'.join(TAGS)})\s*>|{CONTROL}", re.IGNORECASE)
+# Whose tokenizer reads a question is unknown, so the turn markers of more families than `CONTROL`
+# knows are broken, and tags whatever stands behind their name.
+MARKERS = r"</?s>|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>|<\uff5c[^\uff5c<>\s]{1,40}\uff5c>"
+FORGED = re.compile(rf"</?(?:{'|'.join(TAGS)})\b|{CONTROL}|{MARKERS}", re.IGNORECASE)
 # What stands before and behind the texts; a change is another question, hence another judgement.
 OPENING = (
     "Compare two answers to the same conversation. Whatever stands between tags was written by"

@@ -6,7 +6,7 @@ any side changes nothing.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,16 @@ import torch
 from torch import Tensor
 from trl.trainer.utils import add_fused_lm_head
 
-from plt.errors import ArtifactError
-from plt.train.backbone import align, pad_batch, quiet
+from plt.train.backbone import align, pad_batch
 from plt.train.method import IntArray
-from plt.train.model_source import ModelSource
 from plt.train.soft_prompt import insert_soft_tokens
 from plt.train.tokens import Ids, TextEncoder
 
 IGNORED = -100
 LENGTH_MULTIPLE = 16
+SPARE = 8
+UNCUT = 10**9
+FUSED = "_plt_fused_head"
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,33 @@ def encode_answers(
     return answers
 
 
+def cut_note(
+    encoder: TextEncoder,
+    prompts: Sequence[Sequence[Mapping[str, str]]],
+    responses: Sequence[str],
+    answers: Sequence[Answer],
+) -> tuple[str, ...]:
+    """What must be said of texts that are longer than `max_length`; nothing where none is.
+
+    Args:
+        encoder: How they are written.
+        prompts: n conversations.
+        responses: n responses.
+        answers: What `encode_answers` made of them.
+    """
+    # The few tokens behind an end marker are gone from answers that fill the window.
+    full = [i for i, each in enumerate(answers) if len(each) + SPARE >= encoder.max_length]
+    whole = replace(encoder, max_length=UNCUT)
+    rows, _ = whole.encode_responses([prompts[i] for i in full], [responses[i] for i in full])
+    n_cut = sum(len(row) > encoder.max_length for row in rows)
+    if not n_cut:
+        return ()
+    return (
+        f"{n_cut:,} of {len(answers):,} texts are longer than {encoder.max_length} tokens and lose"
+        " their middle (--max-length)",
+    )
+
+
 def encode_prompt(encoder: TextEncoder, prompt: Sequence[Mapping[str, str]]) -> list[int]:
     """Token ids up to where a response begins."""
     rows, begins = encoder.encode_responses([prompt], [""])
@@ -107,49 +135,12 @@ def length_batches(sizes: Sequence[int], rows: IntArray, batch_size: int) -> Ite
         yield order[start : start + batch_size]
 
 
-def load_language_model(source: ModelSource, dtype: torch.dtype) -> Any:
-    """The causal language model of a source, ready for `response_log_probs`; not moved.
-
-    Raises:
-        ArtifactError: It is an encoder, its head would be random, or its weights do not load.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
-
-    if not source.causal:
-        raise ArtifactError(
-            f"model {source.name} is an encoder, which writes nothing; a policy needs a causal"
-            " language model",
-            hint="--model builtin:tiny",
-        )
-    with quiet():
-        try:
-            model, report = AutoModelForCausalLM.from_pretrained(
-                source.path,
-                dtype=dtype,
-                use_safetensors=True,
-                local_files_only=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-            raise ArtifactError(f"model {source.name} cannot be loaded: {error}") from error
-    if report["missing_keys"]:
-        raise ArtifactError(
-            f"model {source.name}: its weights lack parts of {type(model).__name__}, which would"
-            " be random",
-            problems=sorted(report["missing_keys"]),
-        )
-    model.config.use_cache = False
-    add_fused_lm_head(model)
-    return model.eval()
-
-
 def response_log_probs(model: Any, batch: AnswerBatch, soft: Tensor, at: int) -> Tensor:
     """Log pi(y | x), summed over the tokens of each response.
 
     Args:
-        model: As `load_language_model`, adapters on it included.
+        model: A causal language model, adapters on it included. It gets TRL's fused head if it
+            lacks that, which changes nothing else that it does.
         batch: n answers, padded on any side.
         soft: (n, T_u, d) soft tokens; with T_u = 0 the model is called as if nobody had heard of
             them.
@@ -168,20 +159,23 @@ def response_log_probs(model: Any, batch: AnswerBatch, soft: Tensor, at: int) ->
         labels = inputs.widened(labels, IGNORED)
     following = labels[:, 1:]
     counted = following != IGNORED
-    with only_states(model, counted):
+    core = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if not getattr(core, FUSED, False):
+        add_fused_lm_head(core)
+        setattr(core, FUSED, True)
+    with only_states(core, counted):
         found = model(**given, shift_labels=following[counted][None], fused_lm_head=True).log_probs
     sums: Tensor = found.new_zeros(len(labels))
     return sums.index_add(0, counted.nonzero()[:, 0], found[0])
 
 
 @contextmanager
-def only_states(model: Any, counted: Tensor) -> Iterator[None]:
+def only_states(core: Any, counted: Tensor) -> Iterator[None]:
     """Within, the body gives the (1, k, d) states before the k tokens that count, and no others.
 
     The head over the vocabulary, which costs more than the body of a small model, then skips
     prompts and padding on every device; TRL's own skips them under Triton only.
     """
-    core = model.get_base_model() if hasattr(model, "get_base_model") else model
 
     def keep(_: Any, __: Any, outputs: Any) -> Any:
         outputs.last_hidden_state = outputs.last_hidden_state[:, :-1][counted][None]

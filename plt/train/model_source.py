@@ -86,6 +86,7 @@ class ModelSource:
         pooling: How token states become one vector.
         normalize: Whether that vector is scaled to length 1.
         max_length: Tokens read of a text unless the person says otherwise.
+        positions: Tokens that the model can read at all; None where its configuration says nothing.
         sentence_encoder: Whether the folder is a sentence-transformers model.
     """
 
@@ -98,6 +99,7 @@ class ModelSource:
     pooling: Pooling
     normalize: bool
     max_length: int
+    positions: int | None
     sentence_encoder: bool
 
 
@@ -130,6 +132,7 @@ def resolve_model(model: str) -> ModelSource:
         pooling=pooling,
         normalize=normalize,
         max_length=_max_length(path, config),
+        positions=_positions(config),
         sentence_encoder=sentence is not None,
     )
 
@@ -348,10 +351,14 @@ def _max_length(path: Path, config: Mapping[str, Any]) -> int:
     sentence = _read_json(str(path), path, "sentence_bert_config.json") or {}
     if sentence.get("max_seq_length"):
         return int(sentence["max_seq_length"])
+    return min(DEFAULT_MAX_LENGTH, _positions(config) or DEFAULT_MAX_LENGTH)
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings") or config.get("n_positions")
     # Roberta-like models number their positions from 2.
     spare = 2 if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet") else 0
-    return min(DEFAULT_MAX_LENGTH, int(positions or DEFAULT_MAX_LENGTH) - spare)
+    return int(positions) - spare if positions else None
 
 
 def lora_targets(source: ModelSource) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from plt.train.tokens import Ids, TextEncoder, neutralise, refuse_roles, text_en
 
 OPTIONS = ("A", "B")
 # The marks between the texts of a question; a text that contains one does not end there.
-MARKS = re.compile(r"</?(?:system|user|assistant|a|b|answer)>", re.IGNORECASE)
+MARKS = re.compile(r"</?(?:system|user|assistant|a|b|answer)\s*/?>", re.IGNORECASE)
 GAP = "..."
 # Tokens that are kept free, since pieces that are joined may split otherwise than alone.
 SPARE = 8

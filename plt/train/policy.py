@@ -16,7 +16,13 @@ from torch import Tensor
 
 from plt.data.table import atomic_path, write_text
 from plt.errors import ArtifactError, FailedError
-from plt.train.backbone import load_tokenizer, quiet, resolve_device, resolve_dtype
+from plt.train.backbone import (
+    load_language_model,
+    load_tokenizer,
+    quiet,
+    resolve_device,
+    resolve_dtype,
+)
 from plt.train.log_probs import (
     LENGTH_MULTIPLE,
     Answer,
@@ -24,7 +30,6 @@ from plt.train.log_probs import (
     encode_answers,
     encode_prompt,
     length_batches,
-    load_language_model,
 )
 from plt.train.method import Compute, FloatArray, IntArray, Texts
 from plt.train.model_source import LANGUAGE_MODEL, ModelSource, resolve_model

@@ -17,7 +17,7 @@ from plt.train.dpo_trainer import (
 )
 from plt.train.features import Features
 from plt.train.judgements import read_judgements
-from plt.train.log_probs import encode_answers
+from plt.train.log_probs import cut_note, encode_answers
 from plt.train.losses import PolicyLoss
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.model_source import ModelSource, resolve_model
@@ -27,7 +27,13 @@ from plt.train.policy_settings import DpoSettings, PersonalSettings, PolicySetti
 from plt.train.reference import reference_log_probs
 from plt.train.tokens import TextEncoder
 from plt.train.told_pairs import ToldPairs, known_people, told_pairs
-from plt.train.tuning import checkpoint_folder, encoder_of, trained_weights, training_seed
+from plt.train.tuning import (
+    checkpoint_folder,
+    encoder_of,
+    trained_weights,
+    training_seed,
+    window_beside,
+)
 from plt.train.user_model import make_user_model, starting_rows
 from plt.train.user_shape import UserModelShape
 
@@ -66,17 +72,19 @@ def fit_policy(
     n_drawn = speed.steps * speed.pairs_per_step
     pairs = told_pairs(train, known, n_drawn, training_seed(ctx.seed))
     source = resolve_model(settings.model)
-    encoder = encoder_of(load_tokenizer(source), source, settings.window)
+    window = window_beside(source, settings.window, shape.n_tokens)
+    encoder = encoder_of(load_tokenizer(source), source, window)
     trained = trained_of(settings)
     network, begun = _untrained(source, encoder, trained, shape, len(known.users), ctx)
     reference = _reference(pairs.texts, source, encoder, network, trained, ctx.compute)
+    losses, cut = _train(network, encoder, pairs, reference, source, settings, ctx, speed)
     policy = Policy(
         source=source,
         trained=trained,
         dtype=ctx.compute.dtype,
         users=known.users,
         profiles=known.profiles,
-        losses=_train(network, encoder, pairs, reference, source, settings, ctx, speed),
+        losses=losses,
         network=network.eval(),
         encoder=encoder,
     )
@@ -86,6 +94,7 @@ def fit_policy(
         f"reference: log-probabilities of {len(pairs.texts):,} texts, {reference.n_encoded:,} of"
         " them computed now",
         *begun,
+        *cut,
         *known.notes,
     )
     return policy, notes
@@ -100,8 +109,8 @@ def _train(
     settings: DpoSettings,
     ctx: TrainContext,
     speed: Speed,
-) -> list[float]:
-    """Trains the network in place; returns the mean loss of every logged interval."""
+) -> tuple[list[float], tuple[str, ...]]:
+    """Trains the network in place; the mean losses of logged intervals, and what must be said."""
     shape = network.users.shape
     objective = objective_of(settings, shape)
     columns = (pairs.told_chosen, pairs.told_rejected, pairs.confidence, pairs.user)
@@ -113,16 +122,19 @@ def _train(
         dtype=resolve_dtype(ctx.compute.dtype),
         pairs_per_pass=ctx.compute.batch_size // (2 * len(objective.branches)),
     )
-    return train_policy(
+    told = pairs.told
+    answers = encode_answers(encoder, told.prompts, told.responses)
+    losses = train_policy(
         network,
         encoder.tokenizer,
-        encode_answers(encoder, pairs.told.prompts, pairs.told.responses),
+        answers,
         policy_rows(pairs, reference),
         objective,
         arguments,
         speed.users_rate,
         ctx.compute.progress,
     )
+    return losses, cut_note(encoder, told.prompts, told.responses, answers)
 
 
 def speed_of(settings: PolicySettings, n_rows: int) -> Speed:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from plt.train.backbone import resolve_dtype
-from plt.train.log_probs import AnswerBatch, load_language_model, response_log_probs
+from plt.train.backbone import load_language_model, resolve_dtype
+from plt.train.log_probs import AnswerBatch, response_log_probs
 from plt.train.model_source import ModelSource
 from plt.train.policy_settings import PolicyTune
 from plt.train.reward_model import lora_config

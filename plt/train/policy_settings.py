@@ -13,6 +13,7 @@ PairLoss = Literal[
     "apo_zero", "apo_down", "discopop", "sigmoid_norm",
 ]  # fmt: skip
 
+SMOOTHED: tuple[PairLoss, ...] = ("robust", "exo_pair")
 EPOCHS = 2.0
 EMBEDDED_STEPS = 50
 EMBEDDED_LENGTH = 256
@@ -82,7 +83,7 @@ class PolicySettings:
         found = [
             f"'{name}' is {value}, expected above 0"
             for name in positive
-            if (value := getattr(self, name)) is not None and not value > 0
+            if (value := getattr(self, name)) is not None and not 0 < value < math.inf
         ]
         if self.epochs is not None and self.max_steps is not None:
             found.append("'epochs' and 'max_steps' are both given, expected one of them")
@@ -141,7 +142,7 @@ class DpoSettings(PolicySettings):
         loss: The pairwise objective, by its name in TRL.
         length_normalize: Whether ``ipo`` and ``sigmoid_norm`` take the mean of log-ratios over the
             tokens of a response, as TRL does; false is IPO as printed (Azar et al. 2023).
-        label_smoothing: Assumed rate of wrong labels, of ``robust`` and ``exo_pair``.
+        label_smoothing: Assumed rate of wrong labels; only ``robust`` and ``exo_pair`` have one.
         sft_weight: Weight of -log pi(chosen) / tokens beside the objective; 0 is the paper's loss.
             Above 0 it keeps the chosen responses likely, as in RPO.
     """
@@ -155,13 +156,18 @@ class DpoSettings(PolicySettings):
     def problems(self) -> list[str]:
         """Every value that makes no sense, one sentence each."""
         found = super().problems()
-        if not self.beta > 0:
+        if not 0 < self.beta < math.inf:
             found.append(f"'beta' is {self.beta}, expected above 0")
         if not 0 <= self.label_smoothing < 0.5:
             found.append(f"'label_smoothing' is {self.label_smoothing}, expected 0 to below 0.5")
         if self.loss == "exo_pair" and not self.label_smoothing > 0:
             found.append("'label_smoothing' is 0, expected above 0 with loss=exo_pair")
-        if not self.sft_weight >= 0:
+        if self.label_smoothing and self.loss not in SMOOTHED:
+            found.append(
+                f"'label_smoothing' is {self.label_smoothing}, which loss={self.loss} does not"
+                f" have; {' and '.join(SMOOTHED)} have"
+            )
+        if not 0 <= self.sft_weight < math.inf:
             found.append(f"'sft_weight' is {self.sft_weight}, expected 0 or more")
         return found
 
@@ -206,7 +212,8 @@ class PersonalSettings(DpoSettings):
             found.append(f"'n_clusters' is {self.n_clusters}, expected 1 or more")
         if self.adapt_steps < 1:
             found.append(f"'adapt_steps' is {self.adapt_steps}, expected 1 or more")
-        if self.users_learning_rate is not None and not self.users_learning_rate > 0:
+        rate = self.users_learning_rate
+        if rate is not None and not 0 < rate < math.inf:
             found.append(f"'users_learning_rate' is {self.users_learning_rate}, expected above 0")
         if self.tuned == "soft-prompt" and not self.n_tokens:
             found.append("'tune' is 'soft-prompt', but 'n_tokens' is 0: nothing would be trained")

@@ -7,7 +7,7 @@ from plt.data.preferences import Preferences
 from plt.errors import DataError
 from plt.train.backbone import load_tokenizer, resolve_device, resolve_dtype
 from plt.train.judgements import read_judgements
-from plt.train.log_probs import encode_answers
+from plt.train.log_probs import cut_note, encode_answers
 from plt.train.method import IntArray, TrainContext
 from plt.train.model_source import resolve_model
 from plt.train.policy import Policy
@@ -16,7 +16,13 @@ from plt.train.policy_network import PolicyNetwork, trainable
 from plt.train.policy_settings import PolicySettings
 from plt.train.sft_trainer import sft_arguments, train_language_model
 from plt.train.told_pairs import ToldPairs, known_people, told_pairs
-from plt.train.tuning import checkpoint_folder, encoder_of, trained_weights, training_seed
+from plt.train.tuning import (
+    checkpoint_folder,
+    encoder_of,
+    trained_weights,
+    training_seed,
+    window_beside,
+)
 from plt.train.user_model import UserModel
 
 
@@ -52,7 +58,7 @@ def fit_language_model(
     pairs = told_pairs(train, known, len(train), 0)
     rows = _imitated(pairs, chosen_only)
     source = resolve_model(settings.model)
-    encoder = encoder_of(load_tokenizer(source), source, settings.window)
+    encoder = encoder_of(load_tokenizer(source), source, window_beside(source, settings.window, 0))
     seed = training_seed(ctx.seed)
     trained = trained_of(settings)
     model = trainable(source, trained, ctx.compute.dtype, seed)
@@ -85,7 +91,8 @@ def fit_language_model(
         encoder=encoder,
         whole=True,
     )
-    return policy, (settings.describe(len(rows), n_trained), *known.notes)
+    cut = cut_note(encoder, pairs.told.prompts, pairs.told.responses, answers)
+    return policy, (settings.describe(len(rows), n_trained), *cut, *known.notes)
 
 
 def _imitated(pairs: ToldPairs, chosen_only: bool) -> IntArray:

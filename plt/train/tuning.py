@@ -19,7 +19,7 @@ from plt.train.feature_store import content_key
 from plt.train.method import Quantize, Texts, TrainContext
 from plt.train.model_source import ModelSource
 from plt.train.reward_model import add_lora, build_reward_model
-from plt.train.tokens import TextEncoder, read_content, text_encoder
+from plt.train.tokens import MIN_MAX_LENGTH, TextEncoder, read_content, text_encoder
 from plt.train.trl_bridge import Schedule, silenced
 
 LEARNING_RATES = {"lora": 3e-4, "full": 2e-5}
@@ -110,6 +110,36 @@ def _refuse_quantized(quantize: Quantize, tune: str) -> None:
 def encoder_of(tokenizer: Any, source: ModelSource, max_length: int | None) -> TextEncoder:
     """How the texts of a model are written; None is the model's own length."""
     return text_encoder(tokenizer, causal=source.causal, max_length=max_length or source.max_length)
+
+
+def window_beside(source: ModelSource, max_length: int | None, n_soft: int) -> int:
+    """Tokens of a text at most, where soft tokens take positions of their own.
+
+    Args:
+        source: The model.
+        max_length: What the person wants; None is the model's own, made to fit.
+        n_soft: Soft tokens.
+
+    Raises:
+        UsageError: The model has too few positions.
+    """
+    if source.positions is None:
+        return max_length or source.max_length
+    room = source.positions - n_soft
+    if room < MIN_MAX_LENGTH:
+        raise UsageError(
+            f"{n_soft} soft tokens leave {max(room, 0)} of the {source.positions} positions of"
+            f" {source.name}, and a text needs {MIN_MAX_LENGTH}",
+            hint="--set n_tokens=10",
+        )
+    if max_length is not None and max_length > room:
+        beside = f" and {n_soft} soft tokens" if n_soft else ""
+        raise UsageError(
+            f"{source.name} has {source.positions} positions, too few for a text of"
+            f" {max_length}{beside}",
+            hint=f"--max-length {room}",
+        )
+    return max_length or min(source.max_length, room)
 
 
 def network(source: ModelSource, tuning: Tuning | None, dtype: str, seed: int = 0) -> Any:

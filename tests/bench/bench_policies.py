@@ -18,8 +18,9 @@ from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM
 from trl import DPOTrainer
 
+from plt.train.backbone import load_language_model
 from plt.train.dpo_trainer import PolicyCollator, PolicyRows, PolicyTrainer, policy_dataset
-from plt.train.log_probs import Answer, load_language_model
+from plt.train.log_probs import Answer
 from plt.train.model_source import ModelSource, resolve_model
 from plt.train.trl_bridge import silenced
 from tests.train.models import tiny_tokenizer

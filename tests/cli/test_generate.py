@@ -52,6 +52,22 @@ def test_a_model_as_it_is(table: Path, capfd: pytest.CaptureFixture[str]) -> Non
     assert other["response"].to_list() != texts["response"].to_list()
 
 
+def test_of_many_persons_some_are_shown_and_nobody_always(
+    table: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plt.cli.generate.MAX_ROWS", 2)
+    line = ["train", "t.parquet", "--method", "p-dpo", "--set", "max_steps=1", "-o", "run", "-q"]
+    assert main(line) == 0
+    capfd.readouterr()
+    given = ["--prompts", "t.parquet", "--n-prompts", "1", "--max-new-tokens", "2", "--reference"]
+    assert main(["generate", "run", *given, "-o", "g.parquet"]) == 0
+    shown = capfd.readouterr().err
+    assert (shown.count("| policy "), shown.count("| generic "), shown.count("| reference")) == (
+        2, 2, 1,
+    )  # fmt: skip
+    assert "... and 1 more persons" in shown
+
+
 def test_best_of_n_is_chosen_person_by_person(
     table: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,4 +81,4 @@ def test_all_is_every_reward_model_and_ls_shows_both_kinds(table: Path, capfd: C
 def test_an_encoder_and_an_unfinished_run_are_refused(table: Path, capfd: Capture) -> None:
     code = main(["train", str(table), "--method", "pdpo", "--model", "builtin:minilm"])
     assert code == 2
-    assert "writes nothing" in capfd.readouterr().err
+    assert "writes no text" in capfd.readouterr().err

@@ -108,6 +108,23 @@ def test_a_local_model_judges(tables: Path, capfd: pytest.CaptureFixture[str]) -
     assert (found["judge"], found["order"]["n"]) == ("model:builtin:tiny", 8)
 
 
+@pytest.mark.parametrize(
+    ("system", "said"),
+    [
+        ("builtin:tiny", True),
+        ("p-dpo-1 best of 2 by builtin:tiny", True),
+        ("my/builtin:tiny-2", False),
+    ],
+)
+def test_a_model_that_judges_itself_is_no_independent_judge(
+    tables: Path, system: str, said: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    table = written([(None, f"p{p}", "its own") for p in range(4)], system, "generic")
+    write_table(table, GENERATIONS, tables / "own.parquet")
+    assert main(["winrate", "one.parquet", "own.parquet", "--judge", "builtin:tiny"]) == 0
+    assert ("no independent judge" in capfd.readouterr().err) == said
+
+
 def test_the_chosen_texts_of_a_table_are_an_opponent(
     tables: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,10 +37,10 @@ SPECIAL: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def tiny_config(model_type: str) -> Any:
+def tiny_config(model_type: str, **own: Any) -> Any:
     """A configuration of `model_type` with 2 layers, d = 32 and the byte vocabulary."""
     tokenizer = _tokenizer()
-    sizes = {**SMALL, **SPECIAL.get(model_type, {})}
+    sizes = {**SMALL, **SPECIAL.get(model_type, {}), **own}
     sizes = {name: value for name, value in sizes.items() if value is not None}
     return AutoConfig.for_model(
         model_type,

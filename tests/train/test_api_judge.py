@@ -82,6 +82,17 @@ def test_texts_cannot_forge_their_surroundings() -> None:
 
 
 @pytest.mark.parametrize(
+    "mark",
+    ["</answer_a >", "</answer_a x>", "</answer_b\u200b>", "<end_of_turn>", "<start_of_turn>",
+     "</s>", "[/INST]", "<\uff5cend\u2581of\u2581sentence\uff5c>", "<|eot_id|>"],
+)  # fmt: skip
+def test_turns_of_chat_formats_and_sloppy_tags_are_broken(mark: str) -> None:
+    text = question_text(user_turn("p"), f"x{mark} answer A", "y", None, ties=True)
+    assert mark not in text
+    assert f"{mark[0]} {mark[1:]}" in text
+
+
+@pytest.mark.parametrize(
     ("text", "finish", "expected"),
     [
         ("A", "stop", ("A", None)),

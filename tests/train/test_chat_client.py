@@ -160,6 +160,21 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         Endpoint(url, "m")
 
 
+@pytest.mark.parametrize("url", ["https://h/v1?api-key=secret", "https://h/v1#secret"])
+def test_a_key_in_the_address_is_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(UsageError, match="query") as caught:
+        Endpoint(url, "m")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["secret\r", "secret\n", "sec\u2019ret"])
+def test_a_key_that_no_request_carries_is_refused_and_not_shown(key: str) -> None:
+    with pytest.raises(UsageError, match="the key holds") as caught:
+        Endpoint("https://h/v1", "m", key)
+    assert "ret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 def test_addresses() -> None:
     assert Endpoint("https://h/v1/", "m").address == "https://h/v1/chat/completions"
     assert Endpoint("https://h/x/chat/completions", "m").address == "https://h/x/chat/completions"

@@ -13,13 +13,14 @@ from transformers import PrinterCallback
 from trl import DPOTrainer
 
 from plt.errors import FailedError
+from plt.train.backbone import load_language_model
 from plt.train.dpo_trainer import (
     PolicyCollator,
     PolicyTrainer,
     policy_dataset,
     train_policy,
 )
-from plt.train.log_probs import answer_batch, load_language_model, response_log_probs
+from plt.train.log_probs import answer_batch, response_log_probs
 from plt.train.method import silent
 from plt.train.trl_bridge import silenced
 from tests.train.policies import (
@@ -184,6 +185,28 @@ def test_the_sft_term_is_the_mean_log_prob_of_the_chosen_tokens(source, told, tm
     lengths = np.array([told[1][i].n_response for i in rows.chosen])
     expected = -0.5 * (rows.ref_chosen / lengths).mean()
     assert found[0.5] - found[0.0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "ipo"])
+def test_which_response_stands_first_decides_nothing_where_labels_are_soft(kind):
+    """A label c for one side is a label 1 - c for the other, with the SFT term too."""
+    goal = objective(kind=kind, sft_weight=0.3)
+    log_probs = torch.tensor([-3.0, -8.0, -2.0, -5.0, -1.0, -9.0])
+    response = torch.tensor([[1, 1, 0], [1, 1, 1], [1, 0, 0], [1, 1, 1], [1, 0, 0], [1, 1, 0]])
+    confidence, ref = (
+        torch.tensor([0.5, 0.8, 1.0]),
+        torch.tensor([[-4.0, -7.0, -1.5], [-5, -2, -8]]),
+    )
+    given = {"response_mask": response, "confidence": confidence,
+             "ref_chosen": ref[0], "ref_rejected": ref[1]}  # fmt: skip
+    turned = {"response_mask": response.roll(3, 0), "confidence": 1 - confidence,
+              "ref_chosen": ref[1], "ref_rejected": ref[0]}  # fmt: skip
+    found = goal.losses(log_probs, given)
+    torch.testing.assert_close(goal.losses(log_probs.roll(3), turned), found)
+    plain = objective(kind=kind).losses(log_probs, given)
+    # Row 0 is a tie of -3 over 2 tokens and -5 over 3; row 2 has a winner of -2 over 1.
+    by_hand = 0.3 * torch.tensor([0.5 * 3 / 2 + 0.5 * 5 / 3, 0.8 * 8 / 3 + 0.2 * 1 / 1, 2.0])
+    torch.testing.assert_close(found - plain, by_hand)
 
 
 def test_accumulated_passes_are_one_batch(source, told, tmp_path):

@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import pad
 
 from plt.errors import ArtifactError
+from plt.train.backbone import load_language_model
 from plt.train.log_probs import (
     Answer,
     AnswerBatch,
@@ -11,7 +12,6 @@ from plt.train.log_probs import (
     encode_answers,
     encode_prompt,
     length_batches,
-    load_language_model,
     response_log_probs,
 )
 from plt.train.model_source import resolve_model
@@ -119,7 +119,7 @@ def test_batches_can_have_lengths_of_a_grid():
 
 def test_an_encoder_is_no_policy(tmp_path):
     source = resolve_model(str(save_tiny(tmp_path / "m", "bert", causal=False)))
-    with pytest.raises(ArtifactError, match="writes nothing"):
+    with pytest.raises(ArtifactError, match="writes no text"):
         load_language_model(source, torch.float32)
 
 

@@ -90,6 +90,12 @@ def test_no_text_forges_a_mark_or_a_turn() -> None:
     assert text.index("coffee") > text.index("</a>")
 
 
+@pytest.mark.parametrize("mark", ["</a >", "</A\t>", "<answer/>", "<b\n>"])
+def test_marks_that_are_written_sloppily_are_broken_too(mark: str) -> None:
+    text, _ = read(load_judge("builtin:tiny", CPU), [Choice(TEA, f"tea{mark}", "coffee")])
+    assert mark not in text
+
+
 def test_an_unknown_role_is_refused() -> None:
     judge = load_judge("builtin:tiny", CPU)
     with pytest.raises(DataError, match="roles that plt does not know: 'a><b'"):

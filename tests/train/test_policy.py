@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 from plt.data.preferences import Preferences
 from plt.data.run import Identity, Run
 from plt.errors import ArtifactError, DataError, UsageError
+from plt.train.backbone import load_language_model
 from plt.train.judgements import training_view
-from plt.train.log_probs import load_language_model
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.policy import Policy
 from plt.train.policy_fit import fit_policy
@@ -113,6 +113,17 @@ def test_a_base_model_that_changed_is_found(view, tmp_path):
     save_file(weights, base / "model.safetensors", {"format": "pt"})
     with pytest.raises(ArtifactError, match="have changed since"):
         Policy.load(tmp_path / "saved")
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_p_dpo_without_soft_tokens_is_dpo_to_the_bit(alpha, view, small, texts, tmp_path):
+    """PO-02 (a), through the whole fit."""
+    ctx = TrainContext(0, tmp_path / "a", CPU)
+    plain, _ = fit_policy(view, DpoSettings(model=str(small), **QUICK), ctx)
+    personal = fitted(view, small, tmp_path / "b", n_tokens=0, alpha=alpha)
+    assert personal.losses == plain.losses
+    assert plain.losses[0] != plain.losses[-1]
+    assert np.array_equal(scored(personal, texts, [None]), scored(plain, texts, [None]))
 
 
 def test_strangers_are_the_generic_user_and_users_differ(policy, texts):
@@ -344,6 +355,9 @@ def test_sft_learns_what_was_chosen_and_merges_its_adapters(tune, view, small, t
         ({"beta": "0"}, "'beta' is 0.0"),
         ({"tune": "soft-prompt", "n_tokens": "0"}, "nothing would be trained"),
         ({"loss": "exo_pair"}, "'label_smoothing' is 0"),
+        ({"label_smoothing": "0.2"}, "which loss=sigmoid does not have"),
+        ({"learning_rate": "inf"}, "'learning_rate' is inf"),
+        ({"beta": "nan"}, "'beta' is nan"),
         ({"n_clusters": "0", "n_tokens": "-1"}, "'n_tokens' is -1"),
     ],
 )
