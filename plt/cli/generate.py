@@ -122,11 +122,9 @@ def command(
 
     Example: plt generate builtin:tiny --prompts DATA --guide RUN --reference -o guided.parquet
     """
-    from plt.cli.inputs import load_preferences
-    from plt.data.cache import cache_dir
+    from plt.cli.inputs import compute_options, load_preferences
     from plt.data.generations import distinct_prompts, texts_table
     from plt.train.decoding import Sampling
-    from plt.train.method import Compute
 
     if out is None and (as_json or not stdout_is_pipe()):
         raise UsageError("a table of texts needs a file or a pipe", hint="add -o texts.parquet")
@@ -137,7 +135,7 @@ def command(
     prefs = load_preferences(prompts)
     data = distinct_prompts(prefs, split, n_prompts, seed)
     with progress_bar() as progress:
-        compute = Compute(device, dtype, batch_size, cache_dir(), progress)
+        compute = compute_options(device, dtype, batch_size, progress)
         author = load_author(run, compute, bare=guide is not None)
         if guide is not None:
             author, sampling = guided(author, sampling, guide, guide_weight, guide_top, compute)
