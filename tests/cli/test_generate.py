@@ -55,7 +55,7 @@ def test_a_model_as_it_is(table: Path, capfd: pytest.CaptureFixture[str]) -> Non
 def test_of_many_persons_some_are_shown_and_nobody_always(
     table: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plt.cli.generate.MAX_ROWS", 2)
+    monkeypatch.setattr("plt.cli.length_blocks.MAX_ROWS", 2)
     line = ["train", "t.parquet", "--method", "p-dpo", "--set", "max_steps=1", "-o", "run", "-q"]
     assert main(line) == 0
     capfd.readouterr()
