@@ -108,6 +108,25 @@ def novelty_blocks(found: Comparison, apart: Mapping[str, Comparison]) -> tuple[
     return (Table(columns, rows, title, frozenset(columns[1:])),)
 
 
+def implicit_blocks(found: Mapping[str, Mapping[str, Any]]) -> tuple[Block, ...]:
+    """The accuracies of P-RLHF side by side, in per cent; entry name to figures as JSON."""
+    columns = ("method", "top", "generic", "majority", "minority")
+    rows = tuple(
+        (name, *(_percent_and_error(entry[column]) for column in columns[1:]))
+        for name, entry in found.items()
+    )
+    title = "accuracies of P-RLHF (C.3), s.e. in brackets: seen users as themselves; unseen users"
+    title += " as nobody; means over the seen users of either kind"
+    return (Table(columns, rows, title, frozenset(columns[1:])),)
+
+
+def _percent_and_error(figure: Mapping[str, Any]) -> str:
+    if figure["value"] is None:
+        return MISSING
+    error = MISSING if figure["se"] is None else f"{100 * figure['se']:.1f}"
+    return f"{100 * figure['value']:.1f} ({error})"
+
+
 def _notes(found: Comparison) -> list[str]:
     first = found.rows[0]
     judged = found.n_shared - found.n_ties

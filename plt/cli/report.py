@@ -41,6 +41,10 @@ def command(
     by_novelty: Annotated[
         bool, typer.Option("--by-novelty", help="Add accuracies by what was new to the models.")
     ] = False,
+    minority: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--minority", help="Users, with commas: adds P-RLHF's accuracies."),
+    ] = None,
     pivot: Annotated[
         str, typer.Option("--pivot", help="Columns of a sweep: auto, train-size, model or none.")
     ] = "auto",
@@ -65,6 +69,7 @@ def command(
     from plt.cli.comparison import (
         comparison_blocks,
         comparison_json,
+        implicit_blocks,
         novelty_blocks,
         novelty_json,
         sweep_blocks,
@@ -89,6 +94,9 @@ def command(
         apart = _by_novelty(entries, found, baseline, split, kind)
         blocks += novelty_blocks(found, apart)
         data |= {"by_novelty": novelty_json(apart)}
+    if minority is not None:
+        data["implicit_accuracy"] = implicit = _implicit(entries, split, minority)
+        blocks += implicit_blocks(implicit)
     if by_user:
         blocks += _user_blocks(entries, split, kind)
     result = Result(data=data, blocks=blocks)
@@ -191,6 +199,37 @@ def _by_novelty(
         parts = [replace(entry, scores=entry.scores.filter(is_kind)) for entry in entries]
         apart[novelty] = compare(parts, baseline=baseline, splits=(split,), user_split=kind)
     return apart
+
+
+def _implicit(entries: list[Entry], split: str, minority: str) -> dict[str, Any]:
+    """The accuracies of Li et al. 2024 (C.3), by name of the entry.
+
+    Raises:
+        UsageError: Somebody of the minority is not among the seen users.
+    """
+    import polars as pl
+
+    from plt.analyze.implicit_accuracy import implicit_accuracy
+    from plt.cli.figures import interval_json
+
+    rare = [name.strip() for name in minority.split(",") if name.strip()]
+    found = {}
+    for entry in entries:
+        part = entry.scores.filter(pl.col("split").is_null() | (pl.col("split") == split))
+        seen = part.filter(pl.col("user_split") == "seen")["user_id"].cast(pl.String)
+        strangers = sorted(set(rare) - set(seen.drop_nulls()))
+        if strangers or not rare:
+            raise UsageError(
+                f"--minority names users who are not among the seen users of {entry.name}",
+                problems=[repr(name) for name in strangers],
+                hint="plt report RUN --by-user",
+            )
+        own = implicit_accuracy(part, rare)
+        found[entry.name] = {
+            key: interval_json(getattr(own, key)) | {"se": getattr(own, key).se}
+            for key in ("top", "generic", "majority", "minority")
+        }
+    return found
 
 
 def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:

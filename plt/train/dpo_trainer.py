@@ -116,6 +116,8 @@ class Objective:
 class Speed:
     """How the optimiser runs: AdamW, cosine to 0 after a warm-up over a tenth of the steps.
 
+    The first step of a warm-up has a rate of 0: rounded down, so that a fit of one step learns.
+
     Attributes:
         steps: Of the optimiser.
         pairs_per_step: Judgements a step.
@@ -127,6 +129,11 @@ class Speed:
     pairs_per_step: int
     rate: float
     users_rate: float
+
+    @property
+    def warm_up(self) -> int:
+        """Steps in which the rates go up."""
+        return int(self.steps * WARM_UP)
 
 
 class PolicyCollator:
@@ -275,7 +282,7 @@ def policy_arguments(
             max_steps=speed.steps,
             learning_rate=speed.rate,
             lr_scheduler_type="cosine",
-            warmup_steps=WARM_UP,
+            warmup_steps=speed.warm_up,
             max_length=None,
             disable_dropout=True,
             precompute_ref_log_probs=True,

@@ -115,7 +115,8 @@ class Policy:
 
     def prompt_ids(self, prompt: Prompt, user: str | None) -> list[int]:
         """Token ids up to where the response begins, the user's profile included if it is read."""
-        return encode_prompt(self.encoder, with_profile(prompt, self.profiles.get(user or "")))
+        said = None if user is None else self.profiles.get(user)
+        return encode_prompt(self.encoder, with_profile(prompt, said))
 
     def log_probs(
         self, texts: Texts, rows: IntArray, users: Sequence[str | None], compute: Compute
@@ -268,7 +269,8 @@ class Policy:
         names: list[str | None] = [None, *self.users]
         which = []
         for row, user in zip(rows.tolist(), who.tolist(), strict=True):
-            key = (row, self.profiles.get(names[user] or ""))
+            name = names[user]
+            key = (row, None if name is None else self.profiles.get(name))
             which.append(places.setdefault(key, len(places)))
         prompts = [with_profile(texts.prompts[row], profile) for row, profile in places]
         return encode_answers(self.encoder, prompts, [texts.responses[r] for r, _ in places]), which

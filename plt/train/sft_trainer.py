@@ -11,7 +11,7 @@ from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from plt.errors import FailedError
-from plt.train.dpo_trainer import WARM_UP, Speed
+from plt.train.dpo_trainer import Speed
 from plt.train.log_probs import IGNORED, Answer, answer_batch
 from plt.train.method import IntArray, Progress
 from plt.train.trl_bridge import (
@@ -105,7 +105,7 @@ def sft_arguments(
             max_steps=speed.steps,
             learning_rate=speed.rate,
             lr_scheduler_type="cosine",
-            warmup_steps=WARM_UP,
+            warmup_steps=speed.warm_up,
             max_length=None,
             packing=False,
         )

@@ -340,3 +340,23 @@ def test_a_device_or_dtype_that_is_not_here_leaves_no_run(
     assert main(["train", "synthetic:mirrored", "--method", "length", *flag]) == 2
     assert f"no {flag[0][2:]} {flag[1]!r}" in capfd.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_accuracies_of_p_rlhf_stand_beside_the_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Top is the pooled accuracy; without scores of unseen users there is no generic figure."""
+    monkeypatch.chdir(tmp_path)
+    write_preferences(split(crossed(6, 60), SplitPlan(by="pair", unseen_users=0.0)), Path("t"))
+    assert main(["train", "t", "--method", "length", "-o", "run", "-q"]) == 0
+    capfd.readouterr()
+    assert main(["report", "run", "--minority", "u01,u02", "--json"]) == 0
+    data = json.loads(capfd.readouterr().out)
+    (found,) = data["implicit_accuracy"].values()
+    assert found["top"]["value"] == data["rows"][0]["accuracy"]["pair"]["value"]
+    assert found["generic"]["value"] is None
+    assert (found["majority"]["n_groups"], found["minority"]["n_groups"]) == (4, 2)
+    assert main(["report", "run", "--minority", "u01"]) == 0
+    assert "accuracies of P-RLHF (C.3)" in capfd.readouterr().out
+    assert main(["report", "run", "--minority", "nobody"]) == 2
+    assert "'nobody'" in capfd.readouterr().err
