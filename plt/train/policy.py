@@ -41,9 +41,9 @@ from plt.train.policy_network import (
     trainable,
 )
 from plt.train.processes import mine, summed
+from plt.train.profiles import Prompt, with_profile
 from plt.train.reference import reference_log_probs
 from plt.train.tokens import TextEncoder
-from plt.train.told import Prompt, with_profile
 from plt.train.tuned import PROBES, check_probes
 from plt.train.tuning import (
     encoder_of,

@@ -16,8 +16,8 @@ from plt.train.method import TrainContext
 from plt.train.policy import Policy
 from plt.train.policy_fit import objective_of, policy_rows
 from plt.train.policy_settings import PersonalSettings
+from plt.train.profiles import user_profiles
 from plt.train.reference import reference_log_probs
-from plt.train.told import told_profiles
 from plt.train.told_pairs import Known, ToldPairs, told_pairs
 from plt.train.tuning import training_seed
 
@@ -43,7 +43,7 @@ def adapt_policy(
         return introduce(policy, prefs, ctx)
     judgements = read_judgements(prefs)
     newcomers = judgements.users
-    profiles = told_profiles(prefs, ctx.users) if settings.use_profile else {}
+    profiles = user_profiles(prefs, ctx.users) if settings.use_profile else {}
     told = {user: profiles[user] for user in newcomers if user in profiles}
     everybody = tuple(sorted({*policy.users, *newcomers}))
     known = dict(zip(policy.users, policy.network.users.states.detach().cpu(), strict=True))
@@ -65,7 +65,7 @@ def introduce(policy: Policy, prefs: Preferences, ctx: TrainContext) -> Policy:
     if not policy.profiles:
         return policy
     present = set(prefs.votes["user_id"].drop_nulls().cast(pl.String))
-    told = {u: text for u, text in told_profiles(prefs, ctx.users).items() if u in present}
+    told = {u: text for u, text in user_profiles(prefs, ctx.users).items() if u in present}
     everybody = tuple(sorted({*policy.users, *told}))
     nothing = torch.zeros(len(everybody), 0)
     return policy.with_users(everybody, nothing, {**policy.profiles, **told})

@@ -2,33 +2,53 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
 from plt.data.preferences import Preferences
 from plt.train.judgements import Judgements
-from plt.train.method import IntArray, Texts, TrainContext
+from plt.train.method import IntArray, Texts
+
+PREFACE = "The user says of themselves: "
+Prompt: TypeAlias = Sequence[Mapping[str, str]]
 
 
-def user_profiles(prefs: Preferences, ctx: TrainContext) -> dict[str, str]:
-    """The profile of every user who has one; a table of users wins over the judgements."""
+def user_profiles(prefs: Preferences, people: pl.DataFrame | None) -> dict[str, str]:
+    """What each user says of themselves (u^t); users who say nothing are absent.
+
+    Args:
+        prefs: Judgements; of several texts of one user, the first in alphabetical order counts,
+            whatever the order of the rows.
+        people: A `users/1` table, which wins over the judgements, or None.
+    """
     found: dict[str, str] = {}
-    for table in [prefs.votes] if ctx.users is None else [prefs.votes, ctx.users]:
+    for table in [prefs.votes] if people is None else [prefs.votes, people]:
         if {"user_id", "profile"} <= set(table.columns):
             said = table.select(pl.col("user_id", "profile").cast(pl.String)).drop_nulls()
-            # One user, several profiles: the same one whatever the order of the rows.
             found |= dict(said.group_by("user_id").agg(pl.col("profile").min()).iter_rows())
-    return found
+    return {user: text for user, text in sorted(found.items()) if text.strip()}
+
+
+def with_profile(prompt: Prompt, profile: str | None) -> Prompt:
+    """The prompt behind what its user says of themselves, as a system message.
+
+    An encoder that reads nothing of a prompt but its system messages reads the profile too. A
+    system message that was there follows in the same one, since many chat templates take only one.
+    """
+    if profile is None:
+        return prompt
+    content, rest = PREFACE + profile, list(prompt)
+    if rest and rest[0]["role"] == "system":
+        content, rest = f"{content}\n\n{rest[0]['content']}", rest[1:]
+    return [{"role": "system", "content": content}, *rest]
 
 
 def with_profiles(
     texts: Texts, rows: IntArray, users: Sequence[str | None], profiles: Mapping[str, str]
 ) -> tuple[Texts, IntArray]:
-    """Texts as they stand behind what their user says of themselves: as a system message.
-
-    An encoder that reads nothing of a prompt but its system messages reads the profile too. A
-    system message that was there follows in the same one, since many chat templates take only one.
+    """Texts as they stand behind what their user says of themselves (`with_profile`).
 
     Args:
         texts: T texts.
@@ -39,23 +59,17 @@ def with_profiles(
     Returns:
         Distinct texts, and the one of each row, shape (R,).
     """
-    said = ["" if user is None else profiles.get(user, "") for user in users]
-    distinct = sorted({*said} - {""})
-    codes = {"": 0} | {profile: code + 1 for code, profile in enumerate(distinct)}
+    said = [None if user is None else profiles.get(user) or None for user in users]
+    distinct = [None, *sorted({text for text in said if text is not None})]
+    codes = {profile: code for code, profile in enumerate(distinct)}
     code = np.array([codes[profile] for profile in said], dtype=np.int64)
     keys, inverse = np.unique(rows * len(codes) + code, return_inverse=True)
-    prompts, responses = [], []
-    for key in keys:
-        text, who = divmod(int(key), len(codes))
-        prompt = list(texts.prompts[text])
-        if who:
-            content = distinct[who - 1]
-            if prompt and prompt[0]["role"] == "system":
-                content = f"{content}\n\n{prompt.pop(0)['content']}"
-            prompt.insert(0, {"role": "system", "content": content})
-        prompts.append(prompt)
-        responses.append(texts.responses[text])
-    return Texts(prompts, responses), inverse.reshape(-1)
+    read, who = np.divmod(keys, len(codes))
+    prompts = [
+        with_profile(texts.prompts[text], distinct[one])
+        for text, one in zip(read.tolist(), who.tolist(), strict=True)
+    ]
+    return Texts(prompts, [texts.responses[text] for text in read]), inverse.reshape(-1)
 
 
 def profiled(judgements: Judgements, profiles: Mapping[str, str]) -> Judgements:

@@ -9,7 +9,7 @@ from plt.data.preferences import Preferences
 from plt.errors import DataError
 from plt.train.judgements import Judgements, named_users, used_texts
 from plt.train.method import FloatArray, IntArray, Texts, TrainContext
-from plt.train.told import told_profiles, with_profile
+from plt.train.profiles import user_profiles, with_profile
 from plt.train.trl_bridge import directed_pairs
 from plt.train.user_model import GENERIC
 
@@ -73,7 +73,7 @@ def known_people(
     Raises:
         DataError: Profiles are to be read and nobody has one, or no row names a user.
     """
-    profiles = told_profiles(prefs, ctx.users) if use_profile else {}
+    profiles = user_profiles(prefs, ctx.users) if use_profile else {}
     if use_profile and not profiles:
         raise DataError(
             "use_profile is true, but nobody says anything of themselves",

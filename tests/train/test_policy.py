@@ -16,9 +16,9 @@ from plt.train.method import Compute, Texts, TrainContext
 from plt.train.policy import Policy
 from plt.train.policy_fit import fit_policy
 from plt.train.policy_settings import DpoSettings, PersonalSettings
+from plt.train.profiles import PREFACE, user_profiles, with_profile
 from plt.train.reference import reference_log_probs
 from plt.train.registry import make_method
-from plt.train.told import PREFACE, told_profiles, with_profile
 from tests.contracts.population import population
 from tests.contracts.smaller import STEPS, write_model
 from tests.train.policies import said
@@ -275,10 +275,12 @@ def test_a_profile_joins_the_system_message():
     assert second == turn
 
 
-def test_the_users_table_speaks_where_the_judgements_do_not(view):
+def test_a_table_of_users_wins_over_the_judgements(view):
     people = pl.DataFrame({"user_id": ["user 00", "user 03"], "profile": ["other", "mine"]})
-    found = told_profiles(with_profiles(view), people)
-    assert (found["user 00"], found["user 03"]) == ("I like it warm.", "mine")
+    found = user_profiles(with_profiles(view), people)
+    assert (found["user 00"], found["user 01"], found["user 03"]) == (
+        "other", "I like it warm.", "mine",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["p-dpo", "p-ipo"])

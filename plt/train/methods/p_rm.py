@@ -200,7 +200,7 @@ class PRm:
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Learns the generic reward and that of every user with a training row."""
-        judgements, profiles = read_judgements(prefs), user_profiles(prefs, ctx)
+        judgements, profiles = read_judgements(prefs), user_profiles(prefs, ctx.users)
         notes: tuple[str, ...] = ()
         if profiles and (not self.config.soft or self.config.use_profile is False):
             notes = (PROFILES_UNREAD,) if not self.config.soft else ()
@@ -227,7 +227,7 @@ class PRm:
             return self
         judgements = read_judgements(prefs)
         if not isinstance(self.rewards, TABLES):
-            said = {} if self.config.use_profile is False else user_profiles(prefs, ctx)
+            said = {} if self.config.use_profile is False else user_profiles(prefs, ctx.users)
             soft = adapt_soft(self.rewards, judgements, said, self.config, ctx)
             return replace(self, rewards=soft, compute=ctx.compute)
         vectors = self._features(judgements.texts, ctx.compute)

@@ -15,7 +15,7 @@ from plt.train.method import Compute, FloatArray, Method, TrainContext
 from plt.train.methods.bradley_terry import BradleyTerry
 from plt.train.methods.bradley_terry import Config as Vanilla
 from plt.train.methods.p_rm import Config, PRm
-from plt.train.profiles import with_profiles
+from plt.train.profiles import PREFACE, with_profiles
 from plt.train.soft_reward import SoftPromptReward
 from plt.train.tuned import TunedReward
 from tests.train.methods.tables import judged, table
@@ -261,8 +261,9 @@ def test_a_profile_is_read_in_both_branches(prefs: Preferences, ctx: TrainContex
     said = {"a": "Be <b>kind</b>.", "b": "Be exact.", "stranger": "?"}
     people = pl.DataFrame({"user_id": list(said), "profile": list(said.values())})
     knowing = TrainContext(0, ctx.work_dir, ctx.compute, people)
+    roomy = {**BRIEF, "max_length": 160}  # where what is said is not cut
     for users, known in (("uniform", ("a", "b")), ("individual", ("a", "b", "c", "d"))):
-        config = Config(**BRIEF, aggregation="soft-prompt", n_tokens=1, users=users)  # type: ignore[arg-type]
+        config = Config(**roomy, aggregation="soft-prompt", n_tokens=1, users=users)  # type: ignore[arg-type]
         fitted = PRm(config).fit(prefs, knowing)
         assert fitted.users == known
         assert not np.array_equal(rewards(fitted, prefs, "a"), rewards(fitted, prefs, "b"))
@@ -291,7 +292,7 @@ def test_profiles_stand_in_front_as_one_system_message() -> None:
     )
     assert rows.tolist() == [1, 2, 0, 0]
     system, *rest = read.prompts[rows[0]]
-    assert system == {"role": "system", "content": "I am tall.\n\nBe brief."}
+    assert system == {"role": "system", "content": f"{PREFACE}I am tall.\n\nBe brief."}
     assert [turn["role"] for turn in rest] == ["user"]
     assert read.prompts[rows[2]] == texts.prompts[0]
 
