@@ -86,7 +86,15 @@ def test_the_figures_on_file_have_the_pattern_of_the_paper() -> None:
         assert vanilla["majority"] > 70 > 50 > vanilla["minority"]
         for row in table.values():
             assert row["top"] > vanilla["top"] + 12
-            assert min(row["majority"], row["minority"]) > 75
+            assert row["minority"] > vanilla["minority"] + 50
+            assert row["majority"] > 85
+        for name in ("individual", "individual, SFT term .1", "individual, no e_0"):
+            assert min(table[name]["majority"], table[name]["minority"]) > 85
+        # E2: as the generic user, P-DPO does not differ detectably from vanilla.
+        if "difference_low" in table["individual"]:
+            assert (
+                table["individual"]["difference_low"] < 0 < table["individual"]["difference_high"]
+            )
 
 
 @pytest.mark.study
