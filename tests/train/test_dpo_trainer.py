@@ -216,7 +216,9 @@ def test_accumulated_passes_are_one_batch(source, told, tmp_path):
     assert (whole.gradient_accumulation_steps, parts.gradient_accumulation_steps) == (1, 4)
     found = losses_of(make_network(source, 4), told, rows, objective(), whole)
     in_parts = losses_of(make_network(source, 4), told, rows, objective(), parts)
-    assert in_parts == pytest.approx(found, abs=2e-5)
+    assert in_parts[0] == pytest.approx(found[0], abs=1e-6)
+    # Adam divides by the size of gradients, so the rounding of sums grows from step to step.
+    assert in_parts == pytest.approx(found, rel=1e-4)
 
 
 @pytest.mark.parametrize(("tune", "n_tokens"), [("full", 4), ("lora", 0), ("soft-prompt", 4)])
