@@ -28,7 +28,7 @@ encoder, answers = answers_of(source, *said())
 found = {}
 for alpha in (0.0, 0.5, 1.0):
     for checkpointing in (False, True):
-        arguments = arguments_for(FOLDER / f"{alpha} {checkpointing}", pairs=4, pairs_per_pass=4)
+        arguments = arguments_for(FOLDER / f"{alpha} {checkpointing}", pairs_per_pass=4)
         arguments.gradient_checkpointing = checkpointing
         network = make_network(source, 3)
         losses = train_policy(
