@@ -61,6 +61,12 @@ class Scale:
 
 
 FULL = Scale(prompts=2000, pairs=500, sft=400, steps=200, judged=800)
+MINUTE = Scale(prompts=500, pairs=120, sft=60, steps=50, judged=200)
+"""Fifty steps are few: users need a faster rate in them."""
+MINUTE_ROWS: dict[str, tuple[str, dict[str, Any]]] = {
+    "vanilla": ("dpo", {"learning_rate": 2e-3}),
+    "individual": ("p-dpo", {"learning_rate": 2e-3, "users_learning_rate": 3e-2}),
+}
 SMALL = Scale(prompts=700, pairs=180, sft=120, steps=80, judged=300)
 
 
@@ -110,9 +116,10 @@ def row_scores(
     ctx: TrainContext,
 ) -> pl.DataFrame:
     """The scores of one row of the table; the work directory of `ctx` is its own."""
-    options = {"model": str(model), "tune": "full", "learning_rate": 1e-3, **settings}
+    options: dict[str, Any] = {"model": str(model), "tune": "full", "learning_rate": 1e-3}
     if name != "dpo":
         options["users_learning_rate"] = 1e-2
+    options |= settings
     method = make_method(name, {**options, "max_steps": scale.steps})
     fitted = method.fit(training_view(prefs), ctx)
     held_out = prefs.votes.filter(pl.col("split") != "train")

@@ -9,7 +9,16 @@ import torch
 from plt.train.losses import PolicyLoss, mixed
 from plt.train.user_model import UserModel
 from plt.train.user_shape import UserModelShape
-from tests.train.methods.length_policies import COMMAND, FULL, ROWS, SEEDS, SMALL, experiment
+from tests.train.methods.length_policies import (
+    COMMAND,
+    FULL,
+    MINUTE,
+    MINUTE_ROWS,
+    ROWS,
+    SEEDS,
+    SMALL,
+    experiment,
+)
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "length_policies.json"
 
@@ -57,6 +66,13 @@ def test_p_dpo_on_a_table_serves_both_and_its_generic_user_is_the_vote_share() -
     assert torch.sigmoid(torch.tensor(generic)) == pytest.approx(0.7, abs=0.01)
     assert major > 5
     assert minor < -5
+
+
+def test_in_a_minute_p_dpo_serves_the_minority_that_dpo_works_against() -> None:
+    vanilla, personal = experiment(MINUTE, MINUTE_ROWS)
+    assert vanilla["majority"] > 75 > 35 > vanilla["minority"]
+    assert personal["top"] > vanilla["top"] + 12
+    assert min(personal["majority"], personal["minority"]) > 75
 
 
 @pytest.mark.slow
