@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Optional, Self
 
+import numpy as np
+
 from plt.data.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
@@ -73,7 +75,8 @@ class Sft:
         ratios = self.policy.log_ratios(texts, rows, users, self.compute)
         if not self.config.length_normalize:
             return ratios
-        return ratios / self.policy.n_tokens(texts, rows)
+        # A response without a token, where the model has no end marker either, has a ratio of 0.
+        return ratios / np.maximum(self.policy.n_tokens(texts, rows), 1)
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Trains on the responses of training rows."""
