@@ -130,6 +130,8 @@ def _notes(found: WinRate) -> list[str]:
         f" tied{_share(total.ties, total.n)}, {total.losses} lost by {found.system_1}; 95 %"
         f" intervals, for {target}."
     ]
+    if not total.n:
+        notes = ["No contest has a verdict: there is no win rate."]
     if found.n_asked and found.disagreement is not None:
         first = "" if found.first_wins is None else (
             f"; the text shown first won {100 * found.first_wins:.0f} % of the readings that have"

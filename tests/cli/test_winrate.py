@@ -92,6 +92,20 @@ def test_a_judge_that_looks_at_the_place_only_is_found_out(
     assert "In 100 % of the 8 contests read in both orders the two orders differ" in out
 
 
+def test_a_judge_that_answers_nothing_useful_gives_no_win_rate(
+    tables: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    one = written([(f"u{i}", f"p{p}", f"text {i}") for i in range(3) for p in range(4)])
+    write_table(one, GENERATIONS, Path("other.parquet"), Meta())
+    with serve(lambda question: "banana") as server:
+        line = ["winrate", "other.parquet", "two.parquet", "--judge-url", server.url]
+        assert main([*line, "--judge-model", "m"]) == 0
+    out = capfd.readouterr().out
+    assert "No contest has a verdict: there is no win rate." in out
+    assert "Without a verdict, hence left out:" in out
+    assert "nobody in particular" not in out
+
+
 def test_a_reward_run_judges(tables: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_preferences(crossed(4, 60), tables / "t.parquet")
     assert main(["train", "t.parquet", "--method", "length", "-o", "run", "-q"]) == 0
