@@ -11,9 +11,9 @@ from plt.data import catalog
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.dataset_statistics import DatasetStatistics
-    from plt.data.preferences import Preferences
-    from plt.train.fitted_run import FittedRun
+    from plt.analyze.dataset.statistics import DatasetStatistics
+    from plt.data.tables.preferences import Preferences
+    from plt.train.runs.fitted_run import FittedRun
 
 
 def read(data: str | Path) -> Preferences:
@@ -30,12 +30,12 @@ def read(data: str | Path) -> Preferences:
 
 def stats(data: str | Path | Preferences, *, seed: int = 0) -> DatasetStatistics:
     """The statistics of `plt dataset-stats`; `.to_json()` is what ``--json`` prints."""
-    from plt.analyze.dataset_statistics import dataset_statistics
+    from plt.analyze.dataset.statistics import dataset_statistics
 
     prefs = read(data) if isinstance(data, str | Path) else data
     found = dataset_statistics(prefs.votes, prefs.meta, seed=seed)
     if found.has_little_overlap:
-        from plt.analyze.metrics.heterogeneity import heterogeneity
+        from plt.analyze.taste.heterogeneity import heterogeneity
 
         found = replace(found, heterogeneity=heterogeneity(prefs, seed=seed).to_json())
     return found
@@ -60,7 +60,7 @@ class LoadedRun:
 def load(run: str | Path) -> LoadedRun:
     """Loads a finished run directory."""
     from plt.data.cache import cache_dir
-    from plt.train.fitted_run import load_fitted_run
     from plt.train.method import Compute
+    from plt.train.runs.fitted_run import load_fitted_run
 
     return LoadedRun(load_fitted_run(Path(run), Compute(cache_dir=cache_dir())))

@@ -6,9 +6,9 @@ import pytest
 
 import plt
 from plt.cli import main
-from plt.data.preferences import write_preferences
-from plt.data.splits import SplitPlan, split
-from tests.data.tables import crossed
+from plt.data.splitting.splits import SplitPlan, split
+from plt.data.tables.preferences import write_preferences
+from tests.data.made_tables import crossed
 
 
 def test_read_stats_load_and_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

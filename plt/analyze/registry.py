@@ -2,7 +2,7 @@
 
 Adding one is a file in `metrics/` and one entry here. Metrics of kind ``scores`` are functions
 ``(EvaluationRows, average) -> Interval`` and are computed in every run; those of kind ``votes`` are
-functions of `plt.analyze.metrics.votes.Votes` and make up `dataset-stats`.
+functions of `plt.analyze.votes.votes.Votes` and make up `dataset-stats`.
 """
 
 import importlib
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from plt.analyze.uncertainty import Average
+from plt.analyze.intervals.uncertainty import Average
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class MetricCard:
 
 METRICS: dict[str, MetricCard] = {
     "accuracy": MetricCard(
-        "plt.analyze.metrics.accuracy:accuracy",
+        "plt.analyze.scores.accuracy:accuracy",
         "share of judgements whose preferred response gets the higher reward (strict >)",
         "Dong et al. 2025, section 3",
         "scores",
@@ -44,7 +44,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "worst_user_accuracy": MetricCard(
-        "plt.analyze.metrics.accuracy:worst_user",
+        "plt.analyze.scores.accuracy:worst_user",
         "the lowest accuracy of any user",
         "Dong et al. 2025, section 4",
         "scores",
@@ -52,7 +52,7 @@ METRICS: dict[str, MetricCard] = {
         ("user",),
     ),
     "worst_decile_accuracy": MetricCard(
-        "plt.analyze.metrics.worst_decile:worst_decile",
+        "plt.analyze.scores.worst_decile:worst_decile",
         "mean accuracy of the least served tenth of the users, noise taken out",
         "Louis 1984; Dong et al. 2025, section 4",
         "scores",
@@ -60,7 +60,7 @@ METRICS: dict[str, MetricCard] = {
         ("user",),
     ),
     "minority_accuracy": MetricCard(
-        "plt.analyze.metrics.subgroups:minority_accuracy",
+        "plt.analyze.scores.subgroups:minority_accuracy",
         "accuracy for users who vote against the majority in training and validation rows",
         "Dong et al. 2025, section 4",
         "scores",
@@ -68,7 +68,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "known_pairs_accuracy": MetricCard(
-        "plt.analyze.metrics.subgroups:known_pairs",
+        "plt.analyze.scores.subgroups:known_pairs",
         "accuracy on pairs that were judged in training rows",
         "-",
         "scores",
@@ -76,7 +76,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "new_pairs_accuracy": MetricCard(
-        "plt.analyze.metrics.subgroups:new_pairs",
+        "plt.analyze.scores.subgroups:new_pairs",
         "accuracy on new pairs of responses that occur in training rows",
         "-",
         "scores",
@@ -84,7 +84,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "new_responses_accuracy": MetricCard(
-        "plt.analyze.metrics.subgroups:new_responses",
+        "plt.analyze.scores.subgroups:new_responses",
         "accuracy on responses that are new, to prompts of training rows",
         "-",
         "scores",
@@ -92,7 +92,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "new_prompts_accuracy": MetricCard(
-        "plt.analyze.metrics.subgroups:new_prompts",
+        "plt.analyze.scores.subgroups:new_prompts",
         "accuracy on prompts that no training row has",
         "-",
         "scores",
@@ -100,7 +100,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "log_loss": MetricCard(
-        "plt.analyze.metrics.calibration:log_loss",
+        "plt.analyze.scores.calibration:log_loss",
         "mean of -log sigma(margin of the preferred response); 0.693 is a coin",
         "Bradley & Terry 1952",
         "scores",
@@ -108,7 +108,7 @@ METRICS: dict[str, MetricCard] = {
         ("user", "pair"),
     ),
     "auc": MetricCard(
-        "plt.analyze.metrics.calibration:auc",
+        "plt.analyze.scores.calibration:auc",
         "P(a pair whose `a` is preferred has the higher margin)",
         "Hanley & McNeil 1982",
         "scores",
@@ -116,65 +116,65 @@ METRICS: dict[str, MetricCard] = {
         ("pair",),
     ),
     "divergence": MetricCard(
-        "plt.analyze.metrics.divergence:divergence",
+        "plt.analyze.votes.divergence:divergence",
         "shares of shared pairs on which any two differ, and on which 30 % or more dissent",
         "Dong et al. 2025, section 3",
         "votes",
     ),
     "majority_vote": MetricCard(
-        "plt.analyze.metrics.majority_vote:majority_vote",
+        "plt.analyze.votes.majority:majority_vote",
         "MV-ACC: how often each user votes with the majority, own vote counted and left out",
         "Dong et al. 2025, section 3",
         "votes",
         True,
     ),
     "minority_users": MetricCard(
-        "plt.analyze.metrics.minority:minority_users",
+        "plt.analyze.votes.majority:minority_users",
         "who votes against the majority more often than a coin would (FDR 5 %)",
         "Benjamini & Hochberg 1995",
         "votes",
     ),
     "krippendorff_alpha": MetricCard(
-        "plt.analyze.metrics.krippendorff:krippendorff_alpha",
+        "plt.analyze.votes.agreement:krippendorff_alpha",
         "nominal alpha of the votes, averaged over which response is called `a`",
         "Krippendorff 2011",
         "votes",
         True,
     ),
     "agreement": MetricCard(
-        "plt.analyze.metrics.agreement:agreement",
+        "plt.analyze.votes.agreement:agreement",
         "how often two users choose the same response: pooled, and mean over pairs",
         "Dong et al. 2025, section 3",
         "votes",
         True,
     ),
     "consistency": MetricCard(
-        "plt.analyze.metrics.consistency:consistency",
+        "plt.analyze.votes.consistency:consistency",
         "self-agreement on repeats, Cronbach's alpha, and the ceiling they allow",
         "Cronbach 1951",
         "votes",
         True,
     ),
     "self_and_others": MetricCard(
-        "plt.analyze.metrics.self_and_others:self_and_others",
+        "plt.analyze.votes.self_and_others:self_and_others",
         "self-agreement minus agreement with others on the same pairs: what the verdict rests on",
         "Dong et al. 2025, section 3",
         "votes",
     ),
     "room": MetricCard(
-        "plt.analyze.metrics.room:room",
+        "plt.analyze.votes.room:room",
         "bracket of what knowing each user can gain over one answer for all",
         "Dong et al. 2025, section 3",
         "votes",
     ),
     "effective_rank": MetricCard(
-        "plt.analyze.metrics.effective_rank:effective_rank",
+        "plt.analyze.votes.effective_rank:effective_rank",
         "directions of the agreement between users, beside permuted labels",
         "Roy & Vetterli 2007",
         "votes",
     ),
     "coverage": MetricCard(
-        "plt.analyze.metrics.coverage:coverage",
+        "plt.analyze.votes.coverage:coverage",
         "how much there is to compare: users, pairs, overlap, repeats",
         "-",
         "votes",

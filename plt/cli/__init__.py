@@ -28,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     # Typer vendors click and offers no public name for the base of its own usage errors.
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
-    from plt.cli.app import app
-    from plt.cli.streams import set_arguments
+    from plt.cli.shell.app import app
+    from plt.cli.shell.streams import set_arguments
 
     set_arguments(sys.argv[1:] if argv is None else argv)
     try:
@@ -59,9 +59,9 @@ def _deliver(outcome: Any) -> int:
     """Writes a command's Result to stdout, outside Typer, and returns its exit code."""
     if outcome is None:  # the root was asked for help or version
         return 0
-    from plt.cli.render import to_json, to_markdown, to_terminal
-    from plt.cli.streams import say, write_stdout
-    from plt.train.processes import leads
+    from plt.cli.shell.render import to_json, to_markdown, to_terminal
+    from plt.cli.shell.streams import say, write_stdout
+    from plt.train.runtime.processes import leads
 
     result, as_json = outcome
     if result.takeover is not None:
@@ -86,8 +86,8 @@ def _deliver(outcome: Any) -> int:
 
 def _complain(text: str, *, by_all: bool = False) -> None:
     """Says what is wrong; of several processes the first says what all of them met."""
-    from plt.cli.streams import printable
-    from plt.train.processes import leads
+    from plt.cli.shell.streams import printable
+    from plt.train.runtime.processes import leads
 
     if by_all or leads():
         print(f"plt: {printable(text)}", file=sys.stderr)

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Protocol
 
 from plt.data.cache import cache_dir
-from plt.data.hub import HubSource, fetch
-from plt.data.preferences import Preferences, read_preferences, write_preferences
-from plt.data.raw import Say, warn
+from plt.data.reading.hub import HubSource, fetch
+from plt.data.reading.raw_files import Say, warn
 from plt.data.registry import SYNTHETIC, dataset, load_module, simulator
-from plt.data.table import Source
+from plt.data.tables.preferences import Preferences, read_preferences, write_preferences
+from plt.data.tables.table import Source
 
 
 class SourceModule(HubSource, Protocol):

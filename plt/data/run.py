@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from plt.data.table import write_text
+from plt.data.tables.files import write_text
 from plt.errors import ArtifactError, UsageError
 
 MANIFEST = "manifest.json"

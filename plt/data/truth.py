@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from plt.data.registry import SIMULATORS, load_module
-from plt.data.simulate.survey import FloatArray, config_of, user_ids
+from plt.data.simulate.world.survey import FloatArray, config_of, user_ids
 from plt.errors import UsageError
 
 HINT = "plt dataset-simulate attributes -o simulated.parquet"

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from plt.data.run import SCORES, Run, hash_outputs, load_run
-from plt.data.schema import SCORES as SCORES_SCHEMA
-from plt.data.table import read_table
+from plt.data.tables.schema import SCORES as SCORES_SCHEMA
+from plt.data.tables.table import read_table
 
 ROW = ("pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from plt.data.table import atomic_path, write_text
+from plt.data.tables.files import atomic_path, write_text
 from plt.errors import ArtifactError
 
 ARRAYS = "model.safetensors"

@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plt.data.preferences import VOTE_COLUMNS, Preferences, prompt_json
-from plt.data.table import Meta, dense_codes
+from plt.data.tables.codes import dense_codes
+from plt.data.tables.preferences import VOTE_COLUMNS, Preferences, prompt_json
+from plt.data.tables.table import Meta
 from plt.errors import DataError
 from plt.train.method import FloatArray, IntArray, Texts
 

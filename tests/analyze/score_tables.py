@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plt.data.schema import SCORES, conform
+from plt.data.tables.schema import SCORES, conform
 
 
 def scores(

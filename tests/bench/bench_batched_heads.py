@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from plt.train.ridge import fit_ridge
+from plt.train.heads.ridge import fit_ridge
 from tests.train.problems import differences, planted
 
 N_USERS = 300

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from plt.data.preferences import write_preferences
-from tests.data.tables import crossed
+from plt.data.tables.preferences import write_preferences
+from tests.data.made_tables import crossed
 
 pytestmark = pytest.mark.bench
 

@@ -32,8 +32,8 @@ def make_table(path: Path) -> None:
     import numpy as np
     import polars as pl
 
-    from plt.data.schema import PREFERENCES
-    from plt.data.table import Meta
+    from plt.data.tables.schema import PREFERENCES
+    from plt.data.tables.table import Meta
 
     rng = np.random.default_rng(0)
     steps = rng.integers(1, N_USERS // VOTES_PER_PAIR, (N_PAIRS, VOTES_PER_PAIR))
@@ -58,8 +58,8 @@ def make_table(path: Path) -> None:
 
 def plt_points(path: Path, *, intervals: bool = False) -> tuple[Any, Callable[[], dict[str, Any]]]:
     """Ours: returns what was read, and the work that is timed."""
-    from plt.analyze.dataset_statistics import dataset_statistics
-    from plt.data.preferences import read_votes
+    from plt.analyze.dataset.statistics import dataset_statistics
+    from plt.data.tables.preferences import read_votes
 
     votes, meta = read_votes(path, (*COLUMNS, "group") if intervals else COLUMNS)
 
@@ -218,7 +218,7 @@ def _one(name: str, path: Path) -> None:
     import duckdb  # noqa: F401
     import pandas as pd  # noqa: F401
 
-    import plt.analyze.dataset_statistics  # noqa: F401
+    import plt.analyze.dataset.statistics  # noqa: F401
 
     start = time.perf_counter()
     _kept, work = CONTENDERS[name](path)

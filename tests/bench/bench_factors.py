@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.special import expit
 
-from plt.train.factors import (
+from plt.train.heads.factor_fit import (
     FactorFit,
     FactorRows,
     Factors,
@@ -20,10 +20,10 @@ from plt.train.factors import (
     random_factors,
     user_averaged,
 )
-from plt.train.heads import Problems
+from plt.train.heads.newton import Problems
+from plt.train.heads.vote_svd import VoteMatrix, regressed, vote_factors, with_vote_factors
 from plt.train.method import FloatArray
-from plt.train.methods.lore import FIT_RATE, FIT_STEPS, TEMPERATURE
-from plt.train.vote_factors import VoteMatrix, regressed, vote_factors, with_vote_factors
+from plt.train.methods.personal.lore import FIT_RATE, FIT_STEPS, TEMPERATURE
 
 N_USERS, N_PAIRS, DIM, RANK = 1000, 50, 384, 5
 N_TEXTS = 2000

@@ -9,11 +9,12 @@ import time
 import pytest
 import torch
 
-from plt.data.generations import distinct_prompts
 from plt.data.simulate import attributes
-from plt.train.decoding import Sampling, Start, left_padded, row_seed
-from plt.train.generation import Task, end_tokens, write_texts
+from plt.data.tables.generations import distinct_prompts
 from plt.train.method import Compute
+from plt.train.writing.decoding import left_padded, row_seed
+from plt.train.writing.sampling import Sampling, Start
+from plt.train.writing.writer import Task, end_tokens, write_texts
 from tests.train.soft_writer import soft_writer
 
 pytestmark = pytest.mark.bench

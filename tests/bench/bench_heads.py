@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
 from plt.data.simulate import attributes
-from plt.data.splits import SplitPlan, split
+from plt.data.splitting.splits import SplitPlan, split
 from plt.train.judgements import read_judgements, training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.registry import make_method

@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences
 from plt.data.simulate import attributes
-from plt.data.splits import SplitPlan, split
+from plt.data.splitting.splits import SplitPlan, split
+from plt.data.tables.preferences import Preferences
 from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.registry import make_method
@@ -25,9 +25,9 @@ PAIRS_A_USER = 4
 LOOPED = 3
 TUNING = {"model": "builtin:minilm", "tune": "lora", "max_length": 64}
 START = """
-from plt.train.tuning import Tuning, network
-from plt.train.trl_bridge import RewardTrainer
-from plt.train.model_source import resolve_model
+from plt.train.tuning.options import Tuning; from plt.train.tuning.network import network
+from plt.train.tuning.trl import RewardTrainer
+from plt.train.models.source import resolve_model
 network(resolve_model("builtin:minilm"), Tuning(), "float32")
 """
 

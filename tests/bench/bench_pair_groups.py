@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 
-from plt.train.backbone import load_tokenizer
-from plt.train.joint import HeadNetwork, Sharing, head_of, head_users, joint_rows
-from plt.train.joint_fit import JointTrainer
 from plt.train.judgements import read_judgements
-from plt.train.model_source import resolve_model
-from plt.train.tuning import Tuning, encoder_of, network
-from plt.train.user_model import UserModelShape
+from plt.train.models.backbone import load_tokenizer
+from plt.train.models.source import resolve_model
+from plt.train.multi_user.joint_loop import JointTrainer
+from plt.train.multi_user.joint_network import HeadNetwork, Sharing, head_of, head_users, joint_rows
+from plt.train.people.soft_users import UserModelShape
+from plt.train.tuning.network import encoder_of, network
+from plt.train.tuning.options import Tuning
 from tests.train.methods.tables import Row, table
 
 N_USERS = 8

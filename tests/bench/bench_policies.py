@@ -18,13 +18,13 @@ from datasets import Dataset
 from transformers import AutoConfig, AutoModelForCausalLM
 from trl import DPOTrainer
 
-from plt.train.backbone import load_language_model
-from plt.train.dpo_trainer import PolicyCollator, PolicyRows, PolicyTrainer, policy_dataset
-from plt.train.log_probs import Answer
-from plt.train.model_source import ModelSource, resolve_model
-from plt.train.trl_bridge import silenced
-from tests.train.models import tiny_tokenizer
-from tests.train.policies import arguments_for, make_network, objective
+from plt.train.models.backbone import load_language_model
+from plt.train.models.log_probs import Answer
+from plt.train.models.source import ModelSource, resolve_model
+from plt.train.policies.dpo_trainer import PolicyCollator, PolicyRows, PolicyTrainer, policy_dataset
+from plt.train.tuning.trl import silenced
+from tests.train.tiny_models import tiny_tokenizer
+from tests.train.tiny_policies import arguments_for, make_network, objective
 
 pytestmark = pytest.mark.bench
 

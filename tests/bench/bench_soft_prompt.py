@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from plt.train.joint import PromptNetwork
-from plt.train.joint_fit import JointPlan, JointRows, JointTrainer
 from plt.train.method import FloatArray
-from plt.train.model_source import resolve_model
-from plt.train.trl_bridge import Schedule
-from plt.train.tuning import Tuning, network
-from plt.train.user_model import UserModelShape, make_user_model
+from plt.train.models.source import resolve_model
+from plt.train.multi_user.joint_loop import JointPlan, JointRows, JointTrainer
+from plt.train.multi_user.joint_network import PromptNetwork
+from plt.train.people.soft_users import UserModelShape, make_user_model
+from plt.train.tuning.network import network
+from plt.train.tuning.options import Tuning
+from plt.train.tuning.trl import Schedule
 
 N_PAIRS, N_TOKENS, LENGTH, ROUNDS = 8, 10, 128, 5
 

@@ -13,9 +13,9 @@ import pytest
 
 from plt import __version__
 from plt.cli import main
-from plt.cli.app import COMMANDS
-from plt.data.preferences import read_preferences, write_preferences
-from tests.data.tables import crossed
+from plt.cli.shell.app import COMMANDS
+from plt.data.tables.preferences import read_preferences, write_preferences
+from tests.data.made_tables import crossed
 
 PLT = [sys.executable, "-m", "plt"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,7 +132,7 @@ def test_empty_and_foreign_standard_input() -> None:
 def test_libraries_that_print_do_not_reach_stdout(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import plt.data.splits as splits
+    import plt.data.splitting.splits as splits
 
     genuine = splits.split
 
@@ -151,7 +151,7 @@ def test_libraries_that_print_do_not_reach_stdout(
 def test_a_bug_is_3_and_its_traceback_is_kept(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import plt.data.splits as splits
+    import plt.data.splitting.splits as splits
 
     def broken(*_: object) -> None:
         raise RuntimeError("boom")

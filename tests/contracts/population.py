@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences, build
 from plt.data.simulate import mirrored
-from plt.data.table import Meta
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.train.registry import method_card
 
 TOPICS = (

@@ -9,8 +9,8 @@ Assertions are the same for all.
 from pathlib import Path
 from typing import Any
 
+from plt.train.models.small import SmallModel, make_small_model
 from plt.train.registry import METHODS
-from plt.train.small_model import SmallModel, make_small_model
 from tests.contracts.population import population
 
 STEPS = {"tune": "full", "max_steps": 24, "pairs_per_step": 12, "learning_rate": 5e-3}

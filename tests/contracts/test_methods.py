@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences
-from plt.train.fit import Fitted, fit_and_score
+from plt.data.tables.preferences import Preferences
 from plt.train.judgements import distinct_texts, training_view
 from plt.train.method import Compute, FloatArray, MarginScorer, Method, MethodCard, TrainContext
 from plt.train.registry import METHODS, config_dict, load_class, make_method, method_card
-from plt.train.scoring import Label, score_pairs
+from plt.train.runs.fit_and_score import Fitted, fit_and_score
+from plt.train.runs.scoring import Label, score_pairs
 from tests.contracts.population import (
     N_USERS,
     PAIRS_A_USER,

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.analyze.metrics.votes import Votes, read_rows
 from plt.analyze.registry import METRICS, load_metric
+from plt.analyze.votes.votes import Votes, read_rows
 from tests.analyze.vote_tables import Row, frame
 
 VOTE_METRICS = [name for name, card in METRICS.items() if card.kind == "votes"]

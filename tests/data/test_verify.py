@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from plt.data.run import SCORES, Identity, open_run, recording
-from plt.data.schema import SCORES as SCHEMA
-from plt.data.table import write_table
+from plt.data.tables.schema import SCORES as SCHEMA
+from plt.data.tables.table import write_table
 from plt.data.verify import verify
 from plt.errors import ArtifactError
 from tests.analyze.score_tables import scores

@@ -5,9 +5,9 @@ from typing import Any
 
 import polars as pl
 
-from plt.data.generations import count_words, prompt_id
-from plt.data.schema import GENERATIONS, conform
-from tests.data.tables import user_turn
+from plt.data.tables.generations import count_words, prompt_id
+from plt.data.tables.schema import GENERATIONS, conform
+from tests.data.made_tables import user_turn
 
 
 def written(

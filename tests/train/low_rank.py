@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import expit
 
-from plt.train.heads import Problems
+from plt.train.heads.newton import Problems
 from plt.train.method import FloatArray
 
 

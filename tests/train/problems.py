@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from plt.train.heads import Problems
+from plt.train.heads.newton import Problems
 from plt.train.method import FloatArray
 
 

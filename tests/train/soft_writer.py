@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from plt.train.generation import BareModel, Prompt, load_model_writer
 from plt.train.method import Compute
-from plt.train.tokens import TextEncoder
-from plt.train.user_model import UserModel, UserModelShape, make_user_model, starting_rows
+from plt.train.models.text_encoder import TextEncoder
+from plt.train.people.soft_users import UserModel, UserModelShape, make_user_model, starting_rows
+from plt.train.writing.writer import BareModel, Prompt, load_model_writer
 
 
 @dataclass(frozen=True)

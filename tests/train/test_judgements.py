@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences, build
-from plt.data.table import Meta
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError
 from plt.train.judgements import (
     distinct_texts,

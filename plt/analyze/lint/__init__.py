@@ -6,13 +6,13 @@ contradict one another. Findings are defects; notes are facts worth knowing.
 """
 
 from plt.analyze.lint.decisions import read_decisions
+from plt.analyze.lint.findings import CHECKS, Example, Finding, LintReport
 from plt.analyze.lint.folds import make_folds
 from plt.analyze.lint.form import form_findings
+from plt.analyze.lint.length_and_author import fit_taste, taste_findings
 from plt.analyze.lint.places import split_findings
 from plt.analyze.lint.records import control_token_findings, label_findings, repeat_findings
-from plt.analyze.lint.report import CHECKS, Example, Finding, LintReport
-from plt.analyze.lint.taste import fit_taste, taste_findings
-from plt.data.preferences import Preferences
+from plt.data.tables.preferences import Preferences
 
 __all__ = ["CHECKS", "Example", "Finding", "LintReport", "lint"]
 

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plt.analyze.clusters import BoolArray, CodeArray, FloatArray
-from plt.analyze.uncertainty import Interval, Target, default_target, mean_interval
-from plt.data.preferences import Preferences
-from plt.data.table import dense_codes
+from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray
+from plt.analyze.intervals.uncertainty import Interval, Target, default_target, mean_interval
+from plt.data.tables.codes import dense_codes
+from plt.data.tables.preferences import Preferences
 
 IntArray = NDArray[np.intp]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from plt.analyze.clusters import BoolArray
+from plt.analyze.intervals.clusters import BoolArray
 from plt.analyze.lint.decisions import Decisions, IntArray
-from plt.data.components import linked
+from plt.data.splitting.components import linked
 
 N_FOLDS = 5
 MAX_COMPONENT = 0.5

@@ -21,13 +21,13 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from plt.analyze.clusters import BoolArray, FloatArray
+from plt.analyze.intervals.clusters import BoolArray, FloatArray
+from plt.analyze.intervals.uncertainty import Interval, Target
 from plt.analyze.lint.decisions import Decisions, IntArray, cautious_interval
-from plt.analyze.lint.features import FAMILIES, Feature, features_of
+from plt.analyze.lint.findings import Example, Finding, edges, figure_text, share_text
 from plt.analyze.lint.folds import Folds
-from plt.analyze.lint.report import Example, Finding, edges, figure_text, share_text
-from plt.analyze.lint.taste import Tastes
-from plt.analyze.uncertainty import Interval, Target
+from plt.analyze.lint.length_and_author import Tastes
+from plt.analyze.lint.text_forms import FAMILIES, Feature, features_of
 
 FORM_AUC = 0.60
 """Lower bound above which form gives the label away."""

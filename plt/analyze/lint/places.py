@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from plt.analyze.lint.report import Example, Finding, counted, share_text, shown
-from plt.data.preferences import Preferences, prompt_json
+from plt.analyze.lint.findings import Example, Finding, counted, share_text, shown
+from plt.data.tables.preferences import Preferences, prompt_json
 
 PROMISED: Mapping[str, tuple[str, ...]] = {
     "pair": ("pair",),

@@ -2,13 +2,13 @@
 
 import polars as pl
 
+from plt.analyze.lint.control_tokens import CONTROL_TOKEN
 from plt.analyze.lint.decisions import MIN_GROUPS
-from plt.analyze.lint.report import Example, Finding, counted, figure_text, shown
-from plt.analyze.lint.tokens import CONTROL_TOKEN
-from plt.analyze.metrics.consistency import MIN_REPEATS, consistency, copies_caveat
-from plt.analyze.metrics.votes import read_rows
-from plt.data.preferences import Preferences
-from plt.data.schema import PREFERENCES
+from plt.analyze.lint.findings import Example, Finding, counted, figure_text, shown
+from plt.analyze.votes.consistency import MIN_REPEATS, consistency, copies_caveat
+from plt.analyze.votes.votes import read_rows
+from plt.data.tables.preferences import Preferences
+from plt.data.tables.schema import PREFERENCES
 
 CHANCE = 0.5
 EXAMPLES = 3

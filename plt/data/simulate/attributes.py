@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
-from plt.data.simulate import interview, styles, survey, topical
-from plt.data.simulate.survey import FloatArray
+from plt.data.simulate.world import interview, styles, survey, topical
+from plt.data.simulate.world.survey import FloatArray
+from plt.data.tables.preferences import Preferences
 
 NAME = "attributes"
 SHARED = ("politeness", "engagement")

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
-from plt.data.simulate import interview, rewards, styles, survey, topical
-from plt.data.simulate.survey import FloatArray
+from plt.data.simulate.world import interview, rewards, styles, survey, topical
+from plt.data.simulate.world.survey import FloatArray
+from plt.data.tables.preferences import Preferences
 
 NAME = "dirichlet"
 REFERENCE_PROMPTS, REFERENCE_RESPONSES = 75, 4

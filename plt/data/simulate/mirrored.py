@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
-from plt.data.simulate import interview, styles, survey, topical, topics
-from plt.data.simulate.survey import FloatArray, Labels
+from plt.data.simulate.world import interview, styles, survey, topical, topics
+from plt.data.simulate.world.survey import FloatArray, Labels
+from plt.data.tables.preferences import Preferences
 
 NAME = "mirrored"
 KNOWN = tuple(attribute for attribute in styles.ATTRIBUTES if attribute != "length")

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
-from plt.data.simulate import interview, styles, survey, topical
-from plt.data.simulate.survey import FloatArray, Labels
+from plt.data.simulate.world import interview, styles, survey, topical
+from plt.data.simulate.world.survey import FloatArray, Labels
+from plt.data.tables.preferences import Preferences
 
 NAME = "noise"
 # No two answers that differ in any attribute come out equal by these.

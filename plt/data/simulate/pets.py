@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
-from plt.data.simulate import interview, survey, topical
 from plt.data.simulate.banks import bank
-from plt.data.simulate.interview import Corpus
-from plt.data.simulate.survey import FloatArray, IntArray, Labels
+from plt.data.simulate.world import interview, survey, topical
+from plt.data.simulate.world.interview import Corpus
+from plt.data.simulate.world.survey import FloatArray, IntArray, Labels
+from plt.data.tables.preferences import Preferences
 
 NAME = "pets"
 ANIMALS = ("dogs", "cats", "rabbits", "birds")

@@ -5,7 +5,7 @@ Source: a JSONL, JSON, CSV, TSV or Parquet file, gzipped or not. Which form it h
 (unless `--tie-below` makes them ties), ratings without a score, rows with invalid unicode, exact
 copies of earlier rows (only when that is asked for: a copy and a second judgement that agrees look
 alike, and dropping agreements alone would make people seem less consistent), and what
-`plt.data.preferences.build` drops (identical, empty and missing responses).
+`plt.data.tables.preferences.build` drops (identical, empty and missing responses).
 """
 
 import math
@@ -16,17 +16,17 @@ from typing import Any
 
 import polars as pl
 
-from plt.data import columns
-from plt.data.columns import STAR, Cells, judgements, positions, texts
-from plt.data.conversation import Message, prompt_series, to_messages
-from plt.data.forms import ROW_FIELDS, Plan, plan_of
-from plt.data.labels import parse_label_values, read_labels
-from plt.data.preferences import Preferences, build, prompt_json
-from plt.data.ratings import PairRule, pairs_of_ratings
-from plt.data.raw import RawTable, Say, no_collection, read, warn
-from plt.data.schema import SPLITS, USER_SPLITS
-from plt.data.table import Meta
-from plt.data.trl_view import read_chosen
+from plt.data.reading import field_map as columns
+from plt.data.reading.chosen_rows import read_chosen
+from plt.data.reading.conversation import Message, prompt_series, to_messages
+from plt.data.reading.field_map import STAR, Cells, judgements, positions, texts
+from plt.data.reading.forms import ROW_FIELDS, Plan, plan_of
+from plt.data.reading.labels import parse_label_values, read_labels
+from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.raw_files import RawTable, Say, no_collection, read, warn
+from plt.data.tables.preferences import Preferences, build, prompt_json
+from plt.data.tables.schema import SPLITS, USER_SPLITS
+from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 SPLIT_NAMES = {**{name: name for name in SPLITS}, "validation": "val", "valid": "val", "dev": "val"}
@@ -42,8 +42,9 @@ class GenericOptions:
     """How to read a file of unknown origin.
 
     Attributes:
-        mapping: Field to source, see `plt.data.columns`. Several sources of `prompt` are joined by
-            an empty line; several of `label` or `score` are several users, named by their columns.
+        mapping: Field to source, see `plt.data.reading.field_map`. Several sources of `prompt` are
+            joined by an empty line; several of `label` or `score` are several users, named by
+            their columns.
         label_values: Word of the file to `a`, `b` or `tie`.
         rule: How rated responses become pairs.
         dataset: The name of the data in every table made from it.

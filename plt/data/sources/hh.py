@@ -13,12 +13,12 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.columns import require
-from plt.data.conversation import prompt_series
-from plt.data.preferences import Preferences, build
-from plt.data.raw import RawTable, Say, joined_hash, matching_files, read, warn
-from plt.data.table import Meta
-from plt.data.trl_view import read_chosen
+from plt.data.reading.chosen_rows import read_chosen
+from plt.data.reading.conversation import prompt_series
+from plt.data.reading.field_map import require
+from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import UsageError
 
 HUB_REPO = "Anthropic/hh-rlhf"

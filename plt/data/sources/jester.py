@@ -15,12 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.columns import each, require, texts
-from plt.data.conversation import prompt_series, to_messages
-from plt.data.preferences import Preferences, build
-from plt.data.ratings import PairRule, pairs_of_ratings
-from plt.data.raw import Say, find_files, joined_hash, read, warn
-from plt.data.table import Meta
+from plt.data.reading.conversation import prompt_series, to_messages
+from plt.data.reading.field_map import each, require, texts
+from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.raw_files import Say, find_files, joined_hash, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError
 
 HUB_REPO: str | None = None

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from plt.data.columns import each, require, texts, values
-from plt.data.conversation import prompt_series, to_messages
-from plt.data.preferences import Preferences, build, prompt_json
-from plt.data.ratings import PairRule, pairs_of_ratings
-from plt.data.raw import RawTable, Say, joined_hash, matching_files, read, warn
-from plt.data.table import Meta
+from plt.data.reading.conversation import prompt_series, to_messages
+from plt.data.reading.field_map import each, require, texts, values
+from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.tables.preferences import Preferences, build, prompt_json
+from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 HUB_REPO = "namkoong-lab/PersonalLLM"

@@ -18,77 +18,64 @@ The profile is the person's self-description and the traits that they said matte
 by the value they gave (`stated_prefs`). `order_stated_prefs`, which public code ranks by, is the
 random order of the sliders on the screen.
 
-Variants (`plt.data.protocols` says how each divides): `prlhf`, `lore`, `plus`.
+Variants (`plt.data.splitting.protocols` says how each divides): `prlhf`, `lore`, `plus`.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from plt.data.columns import require
-from plt.data.conversation import Message, prompt_series
-from plt.data.preferences import Preferences, build
-from plt.data.raw import RawTable, Say, find_files, joined_hash, read, warn
-from plt.data.table import Meta
+from plt.data.reading.conversation import Message, prompt_series
+from plt.data.reading.field_map import require
+from plt.data.reading.raw_files import RawTable, Say, find_files, joined_hash, read, warn
+from plt.data.sources.prism_dialogues import Answer, Dialogue, Prism, Turn, chosen_of
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 HUB_REPO = "HannahRoseKirk/prism-alignment"
+
+
 REVISION: str | None = None
+
+
 FILES = ("conversations.jsonl", "survey.jsonl")
+
+
 LICENSE = "CC-BY-4.0 (human texts), CC-BY-NC-4.0 (model texts)"
+
+
 SIZE = "about 100 MB"
+
+
 CONVERTER_VERSION = 1
 
+
 EMPTY = "EMPTY STRING"
+
+
 VARIANTS = (None, "prlhf", "lore", "plus")
+
+
 N_CONVERSATIONS = 8011
+
+
 N_USERS = 1396
+
+
 CHOSEN_LOWER = "chosen scored lower"
+
+
 NO_CHOSEN = "turn without one chosen response"
+
+
 EMPTY_PROMPT = "turn with an empty prompt"
+
+
 AFTER_GAP = "turn behind one without a chosen response"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One response of one turn."""
-
-    text: str
-    model: str
-    score: float | None
-    chosen: bool
-
-
-@dataclass
-class Turn:
-    """What the person said, and the responses they compared."""
-
-    prompt: str = ""
-    answers: list[Answer] = field(default_factory=list)
-
-
-@dataclass
-class Dialogue:
-    """One conversation, turns in order."""
-
-    name: str
-    user: str
-    kind: str
-    turns: dict[int, Turn] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Prism:
-    """The raw dataset: people in the survey's order, conversations in their file's order."""
-
-    people: list[Mapping[str, Any]]
-    dialogues: list[Dialogue]
-    source_hash: str
-    dropped: Mapping[str, int]
 
 
 def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
@@ -118,7 +105,7 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
     prefs = convert(prism)
     if variant is None:
         return prefs
-    from plt.data.protocols import divide_prism
+    from plt.data.sources.prism_protocols import divide_prism
 
     return divide_prism(prefs, prism, variant)
 
@@ -250,12 +237,6 @@ def _answer(row: Mapping[str, Any], text: str | None) -> Answer:
         score=None if score is None else float(score),
         chosen=bool(row["if_chosen"]),
     )
-
-
-def chosen_of(turn: Turn) -> Answer | None:
-    """The one response that the conversation went on with, or None."""
-    chosen = [answer for answer in turn.answers if answer.chosen]
-    return chosen[0] if chosen and len({answer.text for answer in chosen}) == 1 else None
 
 
 def _pairs(dialogue: Dialogue, dropped: Counter[str]) -> Iterator[dict[str, Any]]:

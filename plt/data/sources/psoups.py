@@ -18,11 +18,11 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.columns import require, texts
-from plt.data.conversation import prompt_series, to_messages
-from plt.data.preferences import Preferences, build
-from plt.data.raw import RawTable, Say, find_files, joined_hash, read, warn
-from plt.data.table import Meta
+from plt.data.reading.conversation import prompt_series, to_messages
+from plt.data.reading.field_map import require, texts
+from plt.data.reading.raw_files import RawTable, Say, find_files, joined_hash, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 
 HUB_REPO: str | None = None
 REVISION: str | None = None

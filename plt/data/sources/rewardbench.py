@@ -15,12 +15,12 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.columns import require, text, texts
-from plt.data.conversation import prompt_series
-from plt.data.preferences import Preferences, build
-from plt.data.raw import RawTable, Say, matching_files, nearest, read, warn
-from plt.data.table import Meta
-from plt.data.trl_view import read_chosen
+from plt.data.reading.chosen_rows import read_chosen
+from plt.data.reading.conversation import prompt_series
+from plt.data.reading.field_map import require, text, texts
+from plt.data.reading.raw_files import RawTable, Say, matching_files, nearest, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError
 
 HUB_REPO = "allenai/reward-bench"

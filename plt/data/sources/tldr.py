@@ -32,12 +32,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.columns import require
-from plt.data.conversation import prompt_series, to_messages
-from plt.data.preferences import Preferences, build
-from plt.data.raw import RawTable, Say, joined_hash, matching_files, read, warn
-from plt.data.raw_json import MAX_PROBLEMS
-from plt.data.table import Meta
+from plt.data.reading.conversation import prompt_series, to_messages
+from plt.data.reading.field_map import require
+from plt.data.reading.json_rows import MAX_PROBLEMS
+from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 HUB_REPO = "openai/summarize_from_feedback"

@@ -22,12 +22,12 @@ from typing import Any
 
 import polars as pl
 
-from plt.data.columns import require, texts
-from plt.data.conversation import prompt_series, shared_prefix, to_messages
-from plt.data.preferences import Preferences, build
-from plt.data.ratings import PairRule, pairs_of_ratings
-from plt.data.raw import RawTable, Say, joined_hash, matching_files, read, warn
-from plt.data.table import Meta
+from plt.data.reading.conversation import prompt_series, shared_prefix, to_messages
+from plt.data.reading.field_map import require, texts
+from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 HUB_REPO = "openbmb/UltraFeedback"

@@ -1,1 +1,1 @@
-"""One file per method, or per close family."""
+"""One file a method, in rooms by what it knows of the user."""

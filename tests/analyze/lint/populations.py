@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences, build
-from plt.data.table import Meta
-from tests.data.tables import user_turn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
+from tests.data.made_tables import user_turn
 
 WORDS = [
     "the", "a", "river", "stone", "light", "quickly", "answer", "paper", "under", "seven", "green",

@@ -5,9 +5,9 @@ import pytest
 
 from plt.analyze.lint.decisions import Decisions, read_decisions
 from plt.analyze.lint.folds import make_folds
-from plt.data.preferences import Preferences
+from plt.data.tables.preferences import Preferences
 from tests.analyze.lint.populations import Readers, table
-from tests.data.tables import crossed
+from tests.data.made_tables import crossed
 
 
 def check_apart(decisions: Decisions, seed: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from plt.analyze.lint import Finding, lint
-from plt.data.preferences import Preferences
+from plt.data.tables.preferences import Preferences
 from tests.analyze.lint.populations import Edit, Form, Readers, Utility, table
 
 

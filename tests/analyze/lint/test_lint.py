@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plt.analyze.lint import CHECKS, lint
-from plt.data.preferences import Preferences, build
 from plt.data.sources.generic import GenericOptions, convert
-from plt.data.table import Meta
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 from tests.analyze.lint.populations import Readers, table
-from tests.data.tables import crossed, judgement_rows, raw_frame
+from tests.data.made_tables import crossed, judgement_rows, raw_frame
 
 SHAPES: dict[str, dict[str, Any]] = {
     "few users": {"users": 3, "judgements": 60},

@@ -8,10 +8,10 @@ import pytest
 
 from plt.analyze.lint import Finding
 from plt.analyze.lint.places import split_findings
-from plt.data.preferences import Preferences
-from plt.data.protocols import apply_protocol
-from plt.data.schema import SPLITS, USER_SPLITS
-from plt.data.splits import SplitPlan, Unit, split
+from plt.data.splitting.protocols import apply_protocol
+from plt.data.splitting.splits import SplitPlan, Unit, split
+from plt.data.tables.preferences import Preferences
+from plt.data.tables.schema import SPLITS, USER_SPLITS
 from tests.analyze.lint.populations import Readers, table
 
 READERS = table(Readers(prompts=60, answers=4))

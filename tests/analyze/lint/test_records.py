@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from plt.analyze.lint.records import control_token_findings, label_findings, repeat_findings
-from plt.data.preferences import Preferences, build
-from plt.data.table import Meta
-from tests.data.tables import crossed, raw_frame, user_turn
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
+from tests.data.made_tables import crossed, raw_frame, user_turn
 
 
 def repeated(n: int, *, agree: bool) -> Preferences:

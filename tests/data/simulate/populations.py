@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
 from plt.data.simulate import attributes, dirichlet, length, low_rank, mirrored, noise, pets
+from plt.data.tables.preferences import Preferences
 
 MODULES = {
     module.NAME: module

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from plt.data.simulate import attributes, styles
+from plt.data.simulate import attributes
+from plt.data.simulate.world import styles
 from plt.errors import UsageError
 from tests.data.simulate.populations import rows
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from plt.data.simulate import dirichlet, rewards, styles, topical
+from plt.data.simulate import dirichlet
+from plt.data.simulate.world import rewards, styles, topical
 from plt.errors import UsageError
 from tests.data.simulate.populations import rows, vote_matrix
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from plt.data.preferences import read_preferences, write_preferences
-from plt.data.schema import USERS, validate
 from plt.data.simulate import dirichlet, low_rank
-from plt.data.simulate.survey import user_ids
-from plt.data.table import content_hash
+from plt.data.simulate.world.survey import user_ids
+from plt.data.tables.preferences import read_preferences, write_preferences
+from plt.data.tables.schema import USERS, validate
+from plt.data.tables.table import content_hash
 from plt.errors import DataError, UsageError
 from tests.data.simulate.populations import MODULES, rows, small
 

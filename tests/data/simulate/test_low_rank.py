@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from plt.data.simulate import low_rank, styles, topical
-from plt.data.simulate.survey import user_ids
+from plt.data.simulate import low_rank
+from plt.data.simulate.world import styles, topical
+from plt.data.simulate.world.survey import user_ids
 from plt.errors import UsageError
 from tests.data.simulate.populations import rows, vote_matrix
 

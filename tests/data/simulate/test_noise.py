@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.simulate import noise, styles
+from plt.data.simulate import noise
+from plt.data.simulate.world import styles
 from plt.errors import UsageError
 from tests.data.simulate.populations import rows, vote_matrix
 

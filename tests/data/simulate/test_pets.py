@@ -5,7 +5,7 @@ import pytest
 
 from plt.data.simulate import pets
 from plt.data.simulate.banks import bank
-from plt.data.splits import is_split
+from plt.data.splitting.splits import is_split
 from plt.errors import UsageError
 from tests.data.simulate.populations import rows
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from plt.data.preferences import Preferences
 from plt.data.sources.generic import GenericOptions, convert
+from plt.data.tables.preferences import Preferences
 from plt.errors import DataError
 
 PAIR = {"prompt": "q", "response_1": "good", "response_2": "bad", "label": 1.0}

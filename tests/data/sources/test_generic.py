@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from plt.data.preferences import write_preferences
 from plt.data.sources.generic import GenericOptions, convert
+from plt.data.tables.preferences import write_preferences
 from plt.errors import UsageError
 from tests.data.sources.generic_rows import PAIR, from_rows, jsonl, liked, refused, silent
 
@@ -227,7 +227,7 @@ def test_the_same_rows_in_every_file_format_make_the_same_table(tmp_path: Path) 
     assert all(table.equals(tables[0]) for table in tables)
 
 
-# Chosen/rejected form (more in tests/data/test_trl_view.py)
+# Chosen/rejected form (more in tests/data/tables/test_trl.py)
 
 
 def test_chosen_form_with_scores_and_models() -> None:

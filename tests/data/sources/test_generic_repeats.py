@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from plt.cli import main
-from plt.data.preferences import read_preferences
 from plt.data.sources.generic import GenericOptions, convert
+from plt.data.tables.preferences import read_preferences
 from plt.errors import DataError, UsageError
 from tests.data.sources.generic_rows import PAIR, from_rows, jsonl, liked, refused
 

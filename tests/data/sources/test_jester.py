@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from plt.data.ratings import PairRule
+from plt.data.reading.ratings import PairRule
 from plt.data.sources import jester
 from plt.errors import DataError
 

@@ -5,10 +5,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.preferences import Preferences
-from plt.data.ratings import PairRule
+from plt.data.reading.ratings import PairRule
 from plt.data.sources import personalllm
 from plt.data.sources.personalllm import Population, archetypes, read_scored, simulate_users
+from plt.data.tables.preferences import Preferences
 from plt.errors import DataError, UsageError
 
 MODELS = list(personalllm.SCALES)

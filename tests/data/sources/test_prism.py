@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from plt.data.preferences import Preferences
 from plt.data.sources import prism
+from plt.data.tables.preferences import Preferences
 from plt.errors import DataError, UsageError
 from tests.data.sources.prism_files import Entry, conversation, person, turn, write
 

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from plt.data.preferences import Preferences
 from plt.data.sources import ultrafeedback_p
 from plt.data.sources.ultrafeedback_p import split_release
+from plt.data.tables.preferences import Preferences
 from plt.errors import DataError, UsageError
 
 Ratings = tuple[object, object, object, object]

@@ -14,17 +14,17 @@ from typing import Any
 
 import polars as pl
 
-from plt.analyze.evaluation import evaluation_rows
-from plt.analyze.implicit_accuracy import ImplicitAccuracy, implicit_accuracy
-from plt.analyze.uncertainty import mean_interval
-from plt.data.preferences import Preferences
+from plt.analyze.intervals.uncertainty import mean_interval
+from plt.analyze.scores.evaluation import evaluation_rows
+from plt.analyze.scores.implicit_accuracy import ImplicitAccuracy, implicit_accuracy
 from plt.data.simulate import length
-from plt.data.splits import SplitPlan, split
+from plt.data.splitting.splits import SplitPlan, split
+from plt.data.tables.preferences import Preferences
 from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
+from plt.train.models.small import SmallModel, make_small_model
 from plt.train.registry import make_method
-from plt.train.scoring import Label, score_pairs
-from plt.train.small_model import SmallModel, make_small_model
+from plt.train.runs.scoring import Label, score_pairs
 
 COMMAND = "python -m tests.train.methods.length_policies > tests/golden/length_policies.json"
 N_SEEN = 10

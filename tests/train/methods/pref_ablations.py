@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences
 from plt.data.simulate import attributes
-from plt.data.splits import SplitPlan, split
+from plt.data.splitting.splits import SplitPlan, split
+from plt.data.tables.preferences import Preferences
 from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
-from plt.train.methods.pref import Config, Pref
-from plt.train.scoring import Label, score_pairs
+from plt.train.methods.personal.pref import Config, Pref
+from plt.train.runs.scoring import Label, score_pairs
 
 COMMAND = "python -m tests.train.methods.pref_ablations > tests/golden/pref_ablations.json"
 N_SEEDS = 10

@@ -9,10 +9,10 @@ import polars as pl
 import torch
 from scipy.stats import binom
 
-from plt.data.preferences import Preferences
-from plt.train.context_settings import ContextSettings
-from plt.train.episodes import ContextNetwork, Episodes, learn
-from plt.train.history import ContextScorer, History, Pairs
+from plt.data.tables.preferences import Preferences
+from plt.train.in_context.episodes import ContextNetwork, Episodes, learn
+from plt.train.in_context.history import ContextScorer, History, Pairs
+from plt.train.in_context.settings import ContextSettings
 from plt.train.judgements import distinct_texts
 from plt.train.method import FloatArray, MarginScorer, silent
 from tests.train.methods.tables import table

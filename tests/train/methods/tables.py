@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
-from plt.data.preferences import Preferences, build
-from plt.data.table import Meta
+from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.table import Meta
 
 Row = tuple[str | None, str, str, float]
 

@@ -1,0 +1,1 @@
+"""What `dataset-stats` says of a table."""

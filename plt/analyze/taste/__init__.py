@@ -1,0 +1,1 @@
+"""Whether tastes differ where nobody shares a pair."""

@@ -1,0 +1,1 @@
+"""What votes on shared pairs say."""

@@ -1,0 +1,110 @@
+"""`plt ls`: what there is, from the registries; imports nothing heavy."""
+
+from collections.abc import Callable
+from typing import Annotated, Optional, TypeAlias
+
+import typer
+
+from plt.cli.shell.options import Json, Quiet
+from plt.cli.shell.streams import Block, Result, Table
+from plt.errors import UsageError
+
+KINDS = ("datasets", "methods", "metrics", "models")
+MODELS = (
+    ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters (extra `offline`)"),
+    ("builtin:tiny", "a small random Llama-style causal model, for trying things out"),
+    ("builtin:tiny-reward", "the same with a random scalar head: a reward model of no known taste"),
+    ("PATH or hub id", "any encoder or causal model that transformers loads from safetensors"),
+)
+
+
+Listing: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def command(
+    kind: Annotated[str, typer.Argument(help="datasets, methods, metrics, models or all.")] = "all",
+    name: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Argument(metavar="[NAME]", help="A method or simulator: lists what --set takes."),
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> Result:
+    """List the datasets, methods, metrics and models that plt knows.
+
+    With the name of a method or a simulator, what --set takes, with types and defaults.
+
+    Example: plt ls methods
+
+    Example: plt ls methods bradley-terry
+    """
+    if name is not None:
+        return _settings(kind, name)
+    if kind not in (*KINDS, "all"):
+        raise UsageError(f"there is nothing called '{kind}' to list", hint="plt ls methods")
+    wanted = KINDS if kind == "all" else (kind,)
+    listers: dict[str, Callable[[], Listing]] = {
+        "datasets": _datasets,
+        "methods": _methods,
+        "metrics": _metrics,
+        "models": lambda: (("name", "what it is"), list(MODELS)),
+    }
+    blocks: list[Block] = []
+    data = {}
+    for name in wanted:
+        columns, rows = listers[name]()
+        data[name] = [dict(zip(columns, row, strict=True)) for row in rows]
+        blocks.append(Table(columns, tuple(rows), name if kind == "all" else None))
+    return Result(data=data, blocks=tuple(blocks))
+
+
+def _datasets() -> Listing:
+    from plt.data.registry import DATASETS, SIMULATORS, SYNTHETIC
+
+    rows: list[tuple[str, ...]] = [
+        (SYNTHETIC + name, card.summary, card.paper, "CC0-1.0") for name, card in SIMULATORS.items()
+    ]
+    for name, card in DATASETS.items():
+        rows.append((name, card.summary, card.paper, card.license))
+        rows += [
+            (f"{name}:{v}", about, card.paper, card.license) for v, about in card.variants.items()
+        ]
+    return ("name", "summary", "paper", "license"), rows
+
+
+def _methods() -> Listing:
+    from plt.train.registry import METHODS
+
+    rows: list[tuple[str, ...]] = [
+        (name, card.kind, card.summary, card.paper, "yes" if card.personal else "no")
+        for name, card in METHODS.items()
+    ]
+    return ("name", "kind", "summary", "paper", "personal"), rows
+
+
+def _metrics() -> Listing:
+    from plt.analyze.registry import METRICS
+
+    rows: list[tuple[str, ...]] = [
+        (name, card.kind, card.summary, card.paper) for name, card in METRICS.items()
+    ]
+    return ("name", "of", "summary", "paper"), rows
+
+
+def _settings(kind: str, name: str) -> Result:
+    """The knobs of one method or simulator."""
+    from plt.data.registry import load_module, simulator
+    from plt.settings import describe_config
+    from plt.train.registry import load_class, method_card, method_name
+
+    if kind == "methods":
+        name = method_name(name)
+        config = load_class(method_card(name).config)
+    elif kind == "datasets":
+        config = load_module(simulator(name).target).Config
+    else:
+        raise UsageError(f"{kind} have no settings", hint="plt ls methods bradley-terry")
+    columns = ("setting", "type", "default")
+    rows = tuple(describe_config(config))
+    data = {"name": name, "settings": [dict(zip(columns, row, strict=True)) for row in rows]}
+    return Result(data=data, blocks=(Table(columns, rows, f"--set of {name}"),))

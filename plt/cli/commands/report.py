@@ -1,0 +1,177 @@
+"""`plt report`: runs side by side on the same judgements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+from plt.cli.shell.options import Config, Json, Out, Quiet
+from plt.cli.shell.streams import Block, Result, Table
+from plt.errors import UsageError
+
+if TYPE_CHECKING:
+    from plt.analyze.comparison.compare import Comparison
+    from plt.analyze.comparison.entries import Entry
+from plt.study.entries import load_entries
+
+FORMATS = ("auto", "rich", "markdown", "json")
+
+
+USERS = ("seen", "unseen", "all")
+
+
+def command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN|SCORES...", help="Runs, scores tables, or -.")
+    ],
+    baseline: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--baseline", help="Whose accuracy gains are over. [bradley-terry]"),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
+    users: Annotated[str, typer.Option("--users", help="seen, unseen or all.")] = "seen",
+    by_user: Annotated[
+        bool, typer.Option("--by-user", help="Add each person's accuracy with its interval.")
+    ] = False,
+    by_novelty: Annotated[
+        bool, typer.Option("--by-novelty", help="Add accuracies by what was new to the models.")
+    ] = False,
+    minority: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--minority", help="Users, with commas: adds P-RLHF's accuracies."),
+    ] = None,
+    pivot: Annotated[
+        str, typer.Option("--pivot", help="Columns of a sweep: auto, train-size, model or none.")
+    ] = "auto",
+    form: Annotated[str, typer.Option("--format", help="auto, rich, markdown or json.")] = "auto",
+    out: Out = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> Result:
+    """Compare runs on the judgements that all of them scored: which differences are real?
+
+    Accuracies are averaged over users and over judgements; gains are paired differences with
+    intervals over users and groups, corrected for the number of runs. Runs of several training
+    sizes or models are shown as a table of methods by sizes or models too.
+
+    Example: plt report runs/*
+
+    Example: plt train pandalm.parquet --method random,bradley-terry | plt report - --json
+    """
+    from plt.analyze.comparison.compare import compare
+    from plt.analyze.comparison.sweep import PIVOTS, sweep_tables
+    from plt.cli.pages.comparison import (
+        comparison_blocks,
+        comparison_json,
+        implicit_blocks,
+        novelty_blocks,
+        novelty_json,
+        sweep_blocks,
+        sweep_json,
+    )
+    from plt.cli.shell.inputs import run_sources
+    from plt.cli.shell.render import to_json, to_markdown, to_terminal
+    from plt.data.tables.files import write_text
+    from plt.data.tables.schema import SPLITS
+
+    _check(form, FORMATS, "--format")
+    _check(split, SPLITS, "--split")
+    _check(users, USERS, "--users")
+    _check(pivot, PIVOTS, "--pivot")
+    entries = load_entries(run_sources(runs))
+    kind = None if users == "all" else users
+    found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
+    tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
+    data = comparison_json(found) | {"sweep": sweep_json(tables)}
+    blocks = comparison_blocks(found) + sweep_blocks(tables)
+    if by_novelty:
+        apart = _by_novelty(entries, found, baseline, split, kind)
+        blocks += novelty_blocks(found, apart)
+        data |= {"by_novelty": novelty_json(apart)}
+    if minority is not None:
+        data["implicit_accuracy"] = implicit = _implicit(entries, split, minority)
+        blocks += implicit_blocks(implicit)
+    if by_user:
+        blocks += _user_blocks(entries, split, kind)
+    result = Result(data=data, blocks=blocks)
+    if form == "auto" and out is None:
+        return result
+    if form == "json" or as_json:
+        text = to_json(result)
+    else:
+        text = to_terminal(blocks) if form == "rich" else to_markdown(blocks)
+    if out is not None:
+        write_text(out, text)
+        return Result(data=result.data, path=out)
+    return Result(payload=text.encode("utf-8", "backslashreplace"))
+
+
+def _check(value: str, known: tuple[str, ...], flag: str) -> None:
+    if value not in known:
+        raise UsageError(f"{flag} is '{value}'; known are {', '.join(known)}")
+
+
+def _by_novelty(
+    entries: list[Entry], found: Comparison, baseline: str | None, split: str, kind: str | None
+) -> dict[str, Comparison]:
+    """The comparison on the judgements of each kind of novelty alone."""
+    import polars as pl
+
+    from plt.analyze.comparison.compare import compare
+
+    apart = {}
+    for novelty in found.novelty:
+        is_kind = pl.col("novelty").cast(pl.String) == novelty
+        parts = [replace(entry, scores=entry.scores.filter(is_kind)) for entry in entries]
+        apart[novelty] = compare(parts, baseline=baseline, splits=(split,), user_split=kind)
+    return apart
+
+
+def _implicit(entries: list[Entry], split: str, minority: str) -> dict[str, Any]:
+    """The accuracies of Li et al. 2024 (C.3), by name of the entry.
+
+    Raises:
+        UsageError: Somebody of the minority is not among the seen users.
+    """
+    import polars as pl
+
+    from plt.analyze.scores.implicit_accuracy import implicit_accuracy
+    from plt.cli.pages.numbers import interval_json
+
+    rare = [name.strip() for name in minority.split(",") if name.strip()]
+    found = {}
+    for entry in entries:
+        part = entry.scores.filter(pl.col("split").is_null() | (pl.col("split") == split))
+        seen = part.filter(pl.col("user_split") == "seen")["user_id"].cast(pl.String)
+        strangers = sorted(set(rare) - set(seen.drop_nulls()))
+        if strangers or not rare:
+            raise UsageError(
+                f"--minority names users who are not among the seen users of {entry.name}",
+                problems=[repr(name) for name in strangers],
+                hint="plt report RUN --by-user",
+            )
+        own = implicit_accuracy(part, rare)
+        found[entry.name] = {
+            key: interval_json(getattr(own, key)) | {"se": getattr(own, key).se}
+            for key in ("top", "generic", "majority", "minority")
+        }
+    return found
+
+
+def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:
+    from plt.analyze.comparison.compare import user_table
+
+    columns = ("user", "accuracy", "95 % interval", "judgements")
+    blocks = []
+    for entry in entries:
+        table = user_table(entry, (split,), kind)
+        rows = tuple(
+            (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
+            for user, value, low, high, n in table.iter_rows()
+        )
+        title = f"{entry.name}: each user, Wilson on the effective number of groups"
+        blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
+    return tuple(blocks)

@@ -1,0 +1,71 @@
+"""`plt score`: scores any pairs with a run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from plt.cli.shell.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet
+from plt.cli.shell.streams import Result, progress_bar, say, stdout_is_pipe
+from plt.errors import UsageError
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Registry name, Parquet path or -.")],
+    as_user: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        typer.Option("--as-user", help="Score every row as this user; 'population' is nobody."),
+    ] = None,
+    out: Out = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    batch_size: BatchSize = 32,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    config: Config = None,
+) -> Result:
+    """Score pairs with a trained run: margins and rewards, one row a judgement.
+
+    Labels are not needed. A user whom the run does not know gets the population's reward.
+    Processes that torchrun started share the texts.
+
+    Example: plt score runs/bradley-terry-3f9c2a1b0d new-pairs.parquet -o scores.parquet
+
+    Example: plt score RUN pairs.parquet --as-user u07 | plt report -
+    """
+    from plt.cli.shell.inputs import compute_options, load_preferences, run_path
+    from plt.data.tables.schema import SCORES
+    from plt.data.tables.table import Meta, write_table
+    from plt.train.runs.fitted_run import load_fitted_run
+    from plt.train.runtime.processes import leads
+
+    if out is None and (as_json or not stdout_is_pipe()):
+        raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
+    path = run_path(run)
+    prefs = load_preferences(data)
+    with progress_bar() as progress:
+        compute = compute_options(device, dtype, batch_size, progress)
+        fitted = load_fitted_run(path, compute)
+        scores = fitted.score(prefs, as_user)
+    strangers = fitted.strangers(prefs)
+    if strangers and as_user is None:
+        say(f"{len(strangers)} users are unknown to the run: they got the population's reward")
+    meta = Meta(
+        dataset=prefs.meta.dataset,
+        license=prefs.meta.license,
+        split=prefs.meta.split,
+        dropped=dict(scores.dropped),
+    )
+    payload = write_table(scores.frame, SCORES, out, meta) if leads() else None
+    summary = {
+        "scores": None if out is None else str(out),
+        "run_id": fitted.run.run_id,
+        "n_scores": scores.frame.height,
+        "n_unknown_users": len(strangers),
+        "dropped": dict(scores.dropped),
+    }
+    if out is None:
+        return Result(data=summary, payload=payload)
+    return Result(data=summary, path=out, hint=f"plt report {out}")

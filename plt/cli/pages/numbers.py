@@ -1,0 +1,60 @@
+"""How figures are written: one format for a value with its interval, everywhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from plt.analyze.intervals.significance import PairedDifference
+    from plt.analyze.intervals.uncertainty import Interval
+
+MISSING = "-"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash for what is missing (never 0)."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(found: Interval, digits: int = 3) -> str:
+    """``0.712 [0.671, 0.753]``; the bounds are dashes where they are null."""
+    if found.value is None:
+        return MISSING
+    return f"{found.value:.{digits}f} [{number(found.low, digits)}, {number(found.high, digits)}]"
+
+
+def points(found: PairedDifference | None, digits: int = 1) -> str:
+    """A difference of accuracies in percentage points: ``+4.2 [+1.0, +7.4]``."""
+    if found is None or found.interval.value is None:
+        return MISSING
+    low, high = found.interval.low, found.interval.high
+    ends = [MISSING if end is None else f"{100 * end:+.{digits}f}" for end in (low, high)]
+    return f"{100 * found.interval.value:+.{digits}f} [{ends[0]}, {ends[1]}]"
+
+
+def p_value(p: float | None) -> str:
+    """``0.013``, or ``<0.001``."""
+    if p is None:
+        return MISSING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def interval_json(found: Interval) -> dict[str, Any]:
+    """An interval as ``--json`` prints it."""
+    return {
+        "value": found.value,
+        "ci": None if found.low is None else [found.low, found.high],
+        "target": found.target,
+        "kind": found.kind,
+        "n_users": found.n_users,
+        "n_groups": found.n_groups,
+        "n": found.n_rows,
+        "reason": found.reason,
+    }
+
+
+def difference_json(found: PairedDifference | None, p_adjusted: float | None) -> Any:
+    """A paired difference as ``--json`` prints it; null for the baseline itself."""
+    if found is None:
+        return None
+    return interval_json(found.interval) | {"p": found.p_value, "p_holm": p_adjusted}

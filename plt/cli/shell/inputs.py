@@ -1,0 +1,122 @@
+"""What DATA and RUN arguments mean: a registry name, a path, or ``-`` for what is piped in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plt.cli.shell.streams import STDIN, read_stdin, say
+from plt.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from plt.data.tables.preferences import Preferences
+    from plt.data.tables.table import Meta, Source
+    from plt.train.method import Compute, Progress
+
+
+def table_source(text: str) -> Source | str:
+    """The bytes of a piped table, a path, or a registry name.
+
+    Raises:
+        UsageError: ``-`` with several piped paths where one table is wanted.
+    """
+    if text != STDIN:
+        return text
+    piped = read_stdin()
+    if isinstance(piped, bytes):
+        return piped
+    if len(piped) != 1:
+        raise UsageError(f"standard input holds {len(piped)} lines where one table is wanted")
+    return piped[0]
+
+
+def load_preferences(
+    text: str, raw: Path | None = None, *, unique_keys: bool = True
+) -> Preferences:
+    """The preference table that DATA names, with a word on stderr where it was mended."""
+    from plt.data import catalog
+    from plt.data.tables.preferences import read_preferences
+
+    source = table_source(text)
+    if isinstance(source, str):
+        if raw is not None or not catalog.is_path(source):
+            return catalog.load(source, raw, say)
+        source = Path(source)
+    _note_foreign(source)
+    return read_preferences(source, unique_keys=unique_keys)
+
+
+def load_votes(text: str, columns: Sequence[str]) -> tuple[pl.DataFrame, Meta]:
+    """Columns of the votes of the table that DATA names, without its texts."""
+    from plt.data import catalog
+    from plt.data.tables.preferences import Preferences, read_votes
+
+    source = table_source(text)
+    if isinstance(source, str):
+        found = catalog.locate(source, say=say)
+        if isinstance(found, Preferences):
+            return found.votes.select(columns), found.meta
+        source = found
+    _note_foreign(source)
+    return read_votes(source, columns)
+
+
+def _note_foreign(source: Source) -> None:
+    from plt.data.tables.preferences import count_turned
+    from plt.data.tables.table import read_meta, source_name
+
+    meta, tag = read_meta(source)
+    name = source_name(source)
+    if tag is None:
+        say(f"{name} carries no plt.schema; taken for preferences/1 because its columns fit")
+    if not meta.oriented:
+        turned = count_turned(source)
+        if turned:
+            say(f"{name}: {turned} rows had their responses turned round to one orientation")
+
+
+def run_sources(arguments: list[str]) -> list[Source]:
+    """RUN or SCORES arguments as paths or piped tables; ``-`` is replaced by what is piped in."""
+    sources: list[Source] = []
+    for argument in arguments:
+        if argument != STDIN:
+            sources.append(Path(argument))
+            continue
+        piped = read_stdin()
+        if isinstance(piped, bytes):
+            sources.append(piped)
+        else:
+            sources.extend(Path(line) for line in piped)
+    return sources
+
+
+def run_path(argument: str) -> Path:
+    """The one run directory that RUN means.
+
+    Raises:
+        UsageError: Several paths, or a table, were piped in.
+    """
+    sources = run_sources([argument])
+    if len(sources) != 1 or isinstance(sources[0], bytes):
+        raise UsageError("one run directory is wanted", hint="plt train DATA | plt verify -")
+    return sources[0]
+
+
+def compute_options(device: str, dtype: str, batch_size: int, progress: Progress) -> Compute:
+    """How to compute, as it was typed.
+
+    Raises:
+        UsageError: There is no such device here, or no such dtype; nothing was written yet.
+    """
+    from plt.data.cache import cache_dir
+    from plt.train.method import Compute
+
+    if device not in ("auto", "cpu") or dtype != "float32":
+        from plt.train.runtime.devices import resolve_device, resolve_dtype
+
+        resolve_device(device)
+        resolve_dtype(dtype)
+    return Compute(device, dtype, batch_size, cache_dir(), progress)

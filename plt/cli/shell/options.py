@@ -1,0 +1,52 @@
+"""The flags that mean the same everywhere, declared once."""
+
+from pathlib import Path
+from typing import Annotated, Optional, TypeAlias
+
+import typer
+
+from plt.cli.shell.config import apply_config
+
+Out: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+    typer.Option("-o", "--out", help="Where to write; by default stdout when it is a pipe."),
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one documented JSON object and nothing else.")
+]
+Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", min=0, envvar="PLT_SEED", help="Seed of everything random.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("-q", "--quiet", envvar="PLT_QUIET", help="Say nothing on stderr.")
+]
+Force: TypeAlias = Annotated[
+    bool, typer.Option("--force", help="Do it again even if it is done, replacing what is there.")
+]
+Config: TypeAlias = Annotated[
+    Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+    typer.Option(
+        "--config",
+        is_eager=True,
+        callback=apply_config,
+        envvar="PLT_CONFIG",
+        help="A TOML file with one table a command; flags and PLT_* stand above it.",
+    ),
+]
+Device: TypeAlias = Annotated[
+    str, typer.Option("--device", envvar="PLT_DEVICE", help="auto, cpu, cuda, cuda:1, mps.")
+]
+Dtype: TypeAlias = Annotated[
+    str, typer.Option("--dtype", envvar="PLT_DTYPE", help="Of the backbone: float32, bfloat16.")
+]
+BatchSize: TypeAlias = Annotated[
+    int, typer.Option("--batch-size", min=1, envvar="PLT_BATCH_SIZE", help="Texts a forward pass.")
+]
+MaxLength: TypeAlias = Annotated[
+    Optional[int],  # noqa: UP045 - Typer reads Optional at run time
+    typer.Option("--max-length", min=8, help="Tokens a text; by default what the model takes."),
+]
+Settings: TypeAlias = Annotated[
+    Optional[list[str]],  # noqa: UP045 - Typer reads Optional at run time
+    typer.Option("--set", metavar="KEY=VALUE", help="A knob of the method; may be repeated."),
+]

@@ -1,0 +1,364 @@
+"""Raw files as columns of Python values: JSONL, JSON, CSV, TSV and Parquet, each also gzipped.
+
+What a file is is decided by its first bytes, not only by its name, and a value never becomes one of
+another type on the way.
+"""
+
+import csv
+import difflib
+import fnmatch
+import gc
+import gzip
+import hashlib
+import io
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from plt.data.reading.json_rows import MAX_PROBLEMS, decode_utf8, read_json
+from plt.data.tables.table import LFS_MAGIC, PARQUET_MAGIC, PICKLE_MAGICS, Source, source_name
+from plt.errors import DataError
+
+Say = Callable[[str], None]
+
+MAX_NAMED_FILES = 12
+GZIP_MAGIC = b"\x1f\x8b"
+UTF8_BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
+FOREIGN_MAGICS = (
+    (b"PK\x03\x04", "a ZIP archive", "unzip {name}"),
+    (b"BZh", "a bzip2 file", "bunzip2 {name}"),
+    (b"\xfd7zXZ", "an xz file", "unxz {name}"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard file", "unzstd {name}"),
+    (b"ARROW1", "an Arrow file", "write it as Parquet: datasets.load_from_disk(..).to_parquet(..)"),
+    (b"\x89HDF", "an HDF5 file", "write it as Parquet, JSONL or CSV where it comes from"),
+    (b"SQLite format 3", "an SQLite database", "write it as CSV: sqlite3 -csv -header {name} ..."),
+    (b"<", "an HTML or XML page, perhaps a login page", "download the file itself again"),
+)
+
+
+def warn(text: str) -> None:
+    """How remarks reach a Python caller; the command line passes its own `Say` instead."""
+    warnings.warn(text, UserWarning, stacklevel=3)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pauses the search for cycles of objects: rows have none, and it costs a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A raw file as columns.
+
+    Attributes:
+        name: How the file is called in messages.
+        columns: Name to one Python value a row; a key that a row lacks is None. Texts, numbers,
+            booleans, lists and dicts stand as the file has them; CSV cells are texts.
+        height: Number of rows.
+        source_hash: SHA-256 of the file's bytes.
+        lines: The line of each row, from 1, in JSON Lines; None elsewhere.
+        dropped: Rows that could not be kept, by reason.
+    """
+
+    name: str
+    columns: Mapping[str, list[Any]]
+    height: int
+    source_hash: str
+    lines: Sequence[int] | None = None
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    def where(self, row: int) -> str:
+        """The place of a row as messages name it: its line, or its number from 0."""
+        return f"line {self.lines[row]}" if self.lines is not None else f"row {row}"
+
+    def rows(self) -> Iterable[dict[str, Any]]:
+        """Every row as a dict."""
+        names = list(self.columns)
+        for values in zip(*self.columns.values(), strict=True):
+            yield dict(zip(names, values, strict=True))
+
+    def exact_repeats(self) -> list[int]:
+        """The rows that equal an earlier row in every column, ascending."""
+        suspects: Sequence[int] = range(self.height)
+        for cells in self.columns.values():
+            if set(map(type, cells)) <= {str, type(None)}:
+                often = Counter(cells[row] for row in suspects)
+                suspects = [row for row in suspects if often[cells[row]] > 1]
+        seen: set[bytes] = set()
+        repeats = []
+        for row in suspects:
+            values = tuple(cells[row] for cells in self.columns.values())
+            # Cells may be lists and dicts, which do not hash; a digest also keeps no text alive.
+            key = hashlib.blake2b(repr(values).encode(), digest_size=16).digest()
+            if key in seen:
+                repeats.append(row)
+            seen.add(key)
+        return repeats
+
+    def without(self, rows: Iterable[int], reason: str) -> "RawTable":
+        """The table without some rows, which are counted as dropped for a reason."""
+        left_out = set(rows)
+        kept = [row for row in range(self.height) if row not in left_out]
+        return replace(
+            self,
+            columns={name: [cells[row] for row in kept] for name, cells in self.columns.items()},
+            height=len(kept),
+            lines=None if self.lines is None else [self.lines[row] for row in kept],
+            dropped={**self.dropped, reason: self.dropped.get(reason, 0) + len(left_out)},
+        )
+
+
+def read(source: Source) -> RawTable:
+    """Reads a raw file of any of the known formats.
+
+    Args:
+        source: A path, or the bytes that came through a pipe.
+
+    Returns:
+        The rows as columns of Python values. Rows with lone surrogates, which UTF-8 cannot store,
+        are left out and counted as ``invalid unicode``.
+
+    Raises:
+        DataError: The file is missing, a directory, empty, truncated, a git-LFS pointer, a pickle,
+            not UTF-8 or malformed; every malformed line is named, up to a limit of 1,000.
+    """
+    name = source_name(source)
+    data = source if isinstance(source, bytes) else _file_bytes(source)
+    digest = hashlib.sha256(data).hexdigest()
+    if data.startswith(GZIP_MAGIC):
+        data = _gunzip(data, name)
+    data = data.removeprefix(UTF8_BOM)
+    _refuse_foreign(data, name)
+    lines: Sequence[int] | None = None
+    dropped: dict[str, int] = {}
+    if data.startswith(PARQUET_MAGIC):
+        columns, height = _read_parquet(data, name)
+    elif _is_json(data, name):
+        columns, height, lines, dropped = read_json(data, name)
+    else:
+        columns, height = _read_csv(data, name)
+    if height == 0 and not dropped:
+        raise DataError(f"{name} has no rows")
+    return RawTable(name, columns, height, digest, lines, dropped)
+
+
+def find_files(folder: Path, names: Sequence[str], *, optional: Sequence[str] = ()) -> list[Path]:
+    """The named files of a raw dataset, anywhere below a folder, gzipped or not.
+
+    Args:
+        folder: Where the person put the dataset.
+        names: File names that must be there.
+        optional: File names that may be; absent ones are left out of the answer.
+
+    Returns:
+        One path for each name, in the order of the names.
+
+    Raises:
+        DataError: Files are missing; all are named, with what was found.
+    """
+    if not folder.is_dir():
+        kind = "is a file" if folder.exists() else "does not exist"
+        raise DataError(
+            f"{folder} {kind}; a folder with {', '.join(names)} is needed",
+            hint="plt dataset-convert NAME FOLDER",
+        )
+    present: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*"), key=lambda found: (len(found.parts), str(found))):
+        if path.is_file():
+            present.setdefault(path.name.removesuffix(".gz"), path)
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise DataError(
+            f"{folder} lacks {', '.join(missing)}",
+            problems=[f"found: {_listing(folder) or 'nothing'}"],
+            hint=f"put {missing[0]} into {folder}, or name another folder",
+        )
+    return [present[name] for name in (*names, *optional) if name in present]
+
+
+def matching_files(raw: Path, *patterns: str) -> list[Path]:
+    """The files of a raw dataset whose names fit a pattern; a file stands for itself.
+
+    Args:
+        raw: A file, or a folder to look through.
+        patterns: Name patterns such as ``*.jsonl``, without ``.gz``.
+
+    Returns:
+        At least one path, sorted.
+
+    Raises:
+        DataError: The folder is missing or holds no such file; what it holds is listed.
+    """
+    if raw.is_file():
+        return [raw]
+    if not raw.exists():
+        raise DataError(f"{raw} does not exist", hint="plt dataset-convert NAME FOLDER")
+    found = [
+        path
+        for path in sorted(raw.rglob("*"))
+        if path.is_file()
+        and any(fnmatch.fnmatch(path.name.removesuffix(".gz"), name) for name in patterns)
+    ]
+    if not found:
+        raise DataError(
+            f"{raw} holds no {' nor '.join(patterns)}",
+            problems=[f"found: {_listing(raw) or 'nothing'}"],
+            hint=f"put the raw files into {raw}, or name another folder",
+        )
+    return found
+
+
+def joined_hash(tables: Iterable[RawTable]) -> str:
+    """One SHA-256 for a dataset of several raw files, in their order."""
+    return hashlib.sha256("".join(table.source_hash for table in tables).encode()).hexdigest()
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str:
+    """'; nearest: a, b' for the known names like `wanted`, or nothing."""
+    close = difflib.get_close_matches(wanted, list(known), n=2, cutoff=0.5)
+    return f"; nearest: {', '.join(close)}" if close else ""
+
+
+def _file_bytes(path: Path) -> bytes:
+    if not path.exists():
+        beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+        raise DataError(f"{path} does not exist{nearest(path.name, beside)}", hint="ls -l")
+    if path.is_dir():
+        raise DataError(
+            f"{path} is a directory; one file is needed",
+            problems=[f"found: {_listing(path) or 'nothing'}"],
+            hint=f"plt dataset-convert generic {path}/FILE",
+        )
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} may not be read: {error.strerror}") from error
+
+
+def _listing(folder: Path) -> str:
+    names = sorted(entry.name for entry in folder.iterdir())
+    more = f" and {len(names) - MAX_NAMED_FILES} more" if len(names) > MAX_NAMED_FILES else ""
+    return ", ".join(names[:MAX_NAMED_FILES]) + more
+
+
+def _gunzip(data: bytes, name: str) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except EOFError as error:
+        raise DataError(
+            f"{name} is a truncated gzip file", hint="download or copy it again"
+        ) from error
+    except (OSError, zlib.error) as error:
+        raise DataError(
+            f"{name} is a damaged gzip file: {error}", hint="download or copy it again"
+        ) from error
+
+
+def _refuse_foreign(data: bytes, name: str) -> None:
+    head = data[:512].lstrip()
+    if not head:
+        raise DataError(f"{name} is empty", hint="download or copy it again")
+    if head.startswith(LFS_MAGIC):
+        raise DataError(f"{name} is a git-LFS pointer, not the data", hint="git lfs pull")
+    if data.startswith(PICKLE_MAGICS):
+        raise DataError(
+            f"{name} is a Python pickle; plt reads no pickles because loading one runs its code",
+            hint="write it as Parquet, JSONL or CSV where it comes from",
+        )
+    if data.startswith(UTF16_BOMS):
+        raise DataError(
+            f"{name} is UTF-16; UTF-8 is needed", hint=f"iconv -f UTF-16 -t UTF-8 {name} > new"
+        )
+    for magic, kind, hint in FOREIGN_MAGICS:
+        if head.startswith(magic):
+            raise DataError(f"{name} is {kind}, not data", hint=hint.format(name=name))
+
+
+def _is_json(data: bytes, name: str) -> bool:
+    if data[:4096].lstrip()[:1] in (b"{", b"["):
+        return True
+    return Path(name.removesuffix(".gz")).suffix.lower() in JSON_SUFFIXES
+
+
+def _read_parquet(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:
+    try:
+        frame = pl.read_parquet(io.BytesIO(data))
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"{name} is a truncated or damaged Parquet file: {error}",
+            hint="download or copy it again",
+        ) from error
+    return {column: frame[column].to_list() for column in frame.columns}, frame.height
+
+
+def _read_csv(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:
+    text = decode_utf8(data, name)
+    if "\n" not in text and "\r" in text:
+        raise DataError(
+            f"{name} ends its lines with CR alone", hint=f"tr '\\r' '\\n' < {name} > new.csv"
+        )
+    header = text.split("\n", 1)[0]
+    separator = max("\t,;", key=header.count)
+    if separator not in header:
+        raise DataError(
+            f"{name} is no JSONL, JSON, CSV, TSV or Parquet file: it begins with {header[:40]!r}"
+        )
+    _refuse_repeated(next(csv.reader([header], delimiter=separator)), name)
+    try:
+        frame = pl.read_csv(io.BytesIO(data), infer_schema=False, separator=separator)
+    except pl.exceptions.PolarsError as error:
+        problems = _csv_problems(text, separator)
+        raise DataError(f"{name} is malformed", problems=problems or [str(error)]) from error
+    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
+    # polars fills short rows with null; only a look at the text tells them from empty cells.
+    if frame.width and frame[frame.columns[-1]].null_count():
+        problems = _csv_problems(text, separator)
+        if problems:
+            raise DataError(f"{name} is malformed", problems=problems)
+    return {column: frame[column].to_list() for column in frame.columns}, frame.height
+
+
+def _refuse_repeated(header: Sequence[str], name: str) -> None:
+    repeated = sorted({column for column in header if header.count(column) > 1})
+    if repeated:
+        raise DataError(
+            f"{name} names several columns alike",
+            problems=[
+                f"column {column!r} stands {header.count(column)} times" for column in repeated
+            ],
+        )
+
+
+def _csv_problems(text: str, separator: str) -> list[str]:
+    """Every row whose number of cells is not that of the header, by the line it ends on."""
+    csv.field_size_limit(2**31 - 1)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    problems: list[str] = []
+    try:
+        width = len(next(reader))
+        for cells in reader:
+            if cells and len(cells) != width:
+                problems.append(
+                    f"line {reader.line_num}: {len(cells)} cells, {width} in the header"
+                )
+            if len(problems) >= MAX_PROBLEMS:
+                break
+    except csv.Error as error:
+        problems.append(f"line {reader.line_num}: {error}")
+    return problems

@@ -1,0 +1,1 @@
+"""What simulated populations are made of: topics, styles, rewards, shapes."""

@@ -1,0 +1,1 @@
+"""Users and pairs divided so that nothing leaks; samples and protocols."""

@@ -1,0 +1,1 @@
+"""The tables: schemas, reading and writing, hashes."""

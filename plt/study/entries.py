@@ -1,0 +1,85 @@
+"""Runs and scores tables as the entries of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plt.cli.shell.streams import say
+from plt.errors import UsageError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from plt.analyze.comparison.entries import Condition, Entry
+    from plt.data.run import Identity
+    from plt.data.tables.table import Source
+
+
+def load_entries(sources: Sequence[Source]) -> list[Entry]:
+    """The scores tables behind run directories and scores files, named for a table.
+
+    Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
+    out and named; one that is asked for alone is an error.
+
+    Raises:
+        UsageError: There are none.
+        ArtifactError: No run that is named finished, or one is damaged.
+        DataError: A file is no scores table.
+    """
+    from plt.analyze.comparison.entries import Condition, Entry, named
+    from plt.data.run import SCORES, load_manifest, load_run
+    from plt.data.tables.schema import SCORES as SCHEMA
+    from plt.data.tables.table import read_table, source_name
+
+    if not sources:
+        raise UsageError("there is no run to report on", hint="plt report runs/*")
+    found: list[Entry] = []
+    unfinished: list[Path] = []
+    for source in sources:
+        condition = Condition()
+        if isinstance(source, Path) and source.is_dir():
+            run = load_manifest(source)
+            if not run.finished:
+                unfinished.append(source)
+                continue
+            condition = _condition(run.identity, run.record)
+            source = source / SCORES
+        table, meta = read_table(source, SCHEMA)
+        footnote = _footnote(meta.split, table, source_name(source))
+        for part in table.partition_by("run_id", maintain_order=True):
+            first = part.row(0, named=True)
+            about = (str(first["method"]), str(first["run_id"]))
+            entry = Entry("", *about, part, footnote, condition)
+            if any(entry.run_id == e.run_id and part.equals(e.scores) for e in found):
+                say("the same scores are given twice; they are shown once")
+            else:
+                found.append(entry)
+    for path in unfinished:
+        if not found:
+            load_run(path)  # raises, and says what to type
+        say(f"{path} is left out: it did not finish")
+    return named(found)
+
+
+def _condition(identity: Identity, record: Mapping[str, Any]) -> Condition:
+    """What a run was made under, as its manifest has it."""
+    from plt.analyze.comparison.entries import Condition
+
+    settings = identity.config.get("set", {})
+    return Condition(
+        model=settings.get("model"),
+        tune=settings.get("tune"),
+        train_size=identity.config.get("train_size"),
+        train_size_of=identity.config.get("train_size_of"),
+        rows_a_user=record.get("training", {}).get("rows_a_user"),
+    )
+
+
+def _footnote(split: Mapping[str, Any] | None, scores: pl.DataFrame, name: str) -> str | None:
+    if scores["split"].null_count() == scores.height:
+        return f"{name} has no split: every judgement counts, perhaps some that were learnt from"
+    if not split or not split.get("leaks"):
+        return None
+    return f"the split is the protocol {split.get('protocol')}, which leaks: {split.get('why')}"

@@ -1,0 +1,101 @@
+"""Vectors on disk by the content of what they stand for; any run finds any other run's work.
+
+A folder of safetensors files, each written once under the hash of its content and never changed.
+Files appear by an atomic rename, so that a kill loses at most what was not flushed and two
+processes cannot harm each other: at worst both keep the same vector.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from plt.data.tables.files import atomic_path
+from plt.errors import ArtifactError
+
+KEY_BYTES = 16
+MAX_FLOAT32_DIM = 1024
+
+Vectors: TypeAlias = NDArray[np.float32 | np.float16]
+
+
+def content_key(content: str) -> bytes:
+    """The name of a content: 16 bytes of BLAKE2b."""
+    return hashlib.blake2b(content.encode(), digest_size=KEY_BYTES).digest()
+
+
+def stored(vectors: NDArray[np.float32]) -> Vectors:
+    """Vectors in the precision that is kept: fp32 up to d = 1,024, fp16 above."""
+    return vectors if vectors.shape[1] <= MAX_FLOAT32_DIM else vectors.astype(np.float16)
+
+
+class FeatureStore:
+    """The vectors of one model, read in one way.
+
+    Args:
+        folder: Its files; need not exist yet.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, keys: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors | None]:
+        """Looks keys up.
+
+        Args:
+            keys: n distinct keys.
+
+        Returns:
+            Which of them are kept, as k increasing indices; and their (k, d) vectors, None when
+            k is 0.
+
+        Raises:
+            ArtifactError: A file is damaged.
+        """
+        wanted = {key: position for position, key in enumerate(keys)}
+        places: list[NDArray[np.int64]] = []
+        parts: list[Vectors] = []
+        for path in sorted(self.folder.glob("*.safetensors")):
+            if not wanted:
+                break
+            rows, vectors = self._take(path, wanted)
+            if len(rows):
+                places.append(rows)
+                parts.append(vectors)
+        if not places:
+            return np.zeros(0, dtype=np.int64), None
+        found = np.concatenate(places)
+        order = np.argsort(found)
+        return found[order], np.concatenate(parts)[order]
+
+    def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
+        """Keeps (n, d) vectors under n keys.
+
+        Raises:
+            ArtifactError: The folder cannot be written.
+        """
+        names = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
+        blob = save({"keys": names, "vectors": np.ascontiguousarray(vectors)})
+        name = hashlib.blake2b(blob, digest_size=16).hexdigest()
+        with atomic_path(self.folder / f"{name}.safetensors") as temporary:
+            temporary.write_bytes(blob)
+
+    def _take(self, path: Path, wanted: dict[bytes, int]) -> tuple[NDArray[np.int64], Vectors]:
+        """Takes what a file holds of `wanted` out of it."""
+        try:
+            with safe_open(path, framework="numpy") as file:
+                blob = file.get_tensor("keys").tobytes()
+                names = [blob[i : i + KEY_BYTES] for i in range(0, len(blob), KEY_BYTES)]
+                hits = [(row, wanted.pop(name)) for row, name in enumerate(names) if name in wanted]
+                rows, places = np.array(hits, dtype=np.int64).reshape(-1, 2).T
+                vectors: Any = file.get_tensor("vectors")[rows] if hits else None
+        except (SafetensorError, OSError) as error:
+            raise ArtifactError(
+                f"{path} in the feature cache is damaged: {error}", hint=f"rm {path}"
+            ) from error
+        return places, vectors

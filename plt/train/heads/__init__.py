@@ -1,0 +1,1 @@
+"""Linear rewards on frozen features, solved exactly, and small networks beside them."""

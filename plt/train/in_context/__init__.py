@@ -1,0 +1,1 @@
+"""Rewards that read a person's past choices."""

@@ -1,0 +1,1 @@
+"""Who compares texts: a reward run, a local model, an endpoint."""

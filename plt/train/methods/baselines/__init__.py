@@ -1,0 +1,1 @@
+"""Methods that learn little or nothing, against which the others are held."""

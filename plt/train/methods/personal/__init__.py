@@ -1,0 +1,1 @@
+"""A reward of their own for each user."""

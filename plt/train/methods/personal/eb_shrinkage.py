@@ -1,0 +1,179 @@
+"""Empirical Bayes: one head a user, shrunk towards a population that is learnt from all users."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plt.data.tables.preferences import Preferences
+from plt.errors import UsageError
+from plt.train.artifact import load_artifact, save_artifact
+from plt.train.features.frozen import features
+from plt.train.heads.empirical_bayes import Prior, fit_prior, shrunken_heads
+from plt.train.heads.head_table import HeadTable, fit_shared_head, user_problems
+from plt.train.heads.newton import Problems
+from plt.train.heads.ridge import MIN_VALIDATION_ROWS
+from plt.train.judgements import Judgements, named_users, read_judgements
+from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+
+NAME = "eb-shrinkage"
+VARIANCES = (0.0, 0.1, 0.5, 3.0)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is fitted, on what.
+
+    Attributes:
+        model: The backbone: ``builtin:minilm`` runs offline on any CPU.
+        max_length: Tokens of a text at most; None is the model's own, at most 1,024.
+        tune: Only ``head``: the prior is one over heads.
+        iterations: EM steps; 0 keeps the start, equal variance in all directions. Of 84 simulated
+            users with 50 answers the held-out accuracy changed by at most half a point after 10;
+            with 20 answers, 20 steps gained up to 1.6 points more.
+        variance: Of a user's deviation in margin from the shared head (log-odds squared) when EM
+            starts; 0 gives everybody the shared head. None chooses among `VARIANCES` by the log
+            loss of the validation rows, or takes the largest where there are fewer than 50: a
+            covariance of few users is learnt badly, and three annotators of whom nothing can be
+            learnt were served worse than by a coin from 3 on (log loss 1.2 against 0.67 from 0).
+    """
+
+    model: str = "builtin:minilm"
+    max_length: int | None = None
+    tune: Tune = "head"
+    iterations: int = 10
+    variance: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.tune != "head":
+            raise UsageError(
+                f"'{NAME}' has no '--tune {self.tune}': its prior is one over linear heads",
+                hint=f"plt train --method {NAME} --tune head",
+            )
+        problems = []
+        if self.iterations < 0:
+            problems.append(f"'iterations' is {self.iterations}, expected 0 or more")
+        if self.variance is not None and not 0 <= self.variance < np.inf:
+            problems.append(f"'variance' is {self.variance}, expected 0 or more")
+        if problems:
+            raise UsageError(
+                f"method '{NAME}' does not take these settings",
+                problems=problems,
+                hint="plt ls methods eb-shrinkage",
+            )
+
+
+@dataclass(frozen=True)
+class EbShrinkage:
+    """P(u prefers a to b) = s(r_u(a) - r_u(b)), r_u linear with head w_u ~ N(mean, covariance).
+
+    Mean and full covariance are learnt by EM from all users' training rows, starting from the
+    vanilla head and equal variance in all directions; each head is the most probable one given the
+    user's rows and that prior (`plt.train.heads.empirical_bayes`). Validation rows choose the
+    penalty of the vanilla head and the variance that EM starts from. The population (unknown users
+    and None) is the mean head.
+
+    Attributes:
+        config: What is fitted, on what.
+        table: The heads; None before `fit`.
+        factor: Root of the prior covariance, shape (d, d).
+        compute: How to compute features when scoring.
+        notes: What was chosen how, and who has no head.
+    """
+
+    config: Config = field(default_factory=Config)
+    table: HeadTable | None = None
+    factor: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    compute: Compute = field(default_factory=Compute)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Whom it knows, sorted."""
+        return self.table.users if self.table else ()
+
+    def reward(self, texts: Texts, rows: IntArray, users: Sequence[str | None]) -> FloatArray:
+        """Rewards of shape (len(rows),)."""
+        if self.table is None:
+            raise ValueError("score after fit or load")
+        return self.table.reward(self._features(texts, self.compute), rows, users)
+
+    def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """Learns the prior from all users and the head of every user with a training row."""
+        judgements = read_judgements(prefs)
+        train = judgements.select(~judgements.validation)
+        users, notes = named_users(train, judgements)
+        vectors = self._features(judgements.texts, ctx.compute)
+        shared = fit_shared_head(judgements, vectors, l2=None)
+        problems = user_problems(train, vectors, users)
+        fits = {
+            variance: self._from_variance(problems, users, shared.weights[0], variance)
+            for variance in self._candidates(judgements)
+        }
+        losses = {v: _validation_loss(judgements, vectors, table) for v, (_, table) in fits.items()}
+        best = min(losses, key=lambda variance: losses[variance])
+        prior, table = fits[best]
+        how = f", chosen by {int(judgements.validation.sum())} validation rows"
+        variance_note = f"prior variance {best:g}{how if len(fits) > 1 else ''}"
+        notes = (f"shared head: {shared.describe()}", variance_note, *notes)
+        return replace(self, table=table, factor=prior.factor, compute=ctx.compute, notes=notes)
+
+    def _candidates(self, judgements: Judgements) -> tuple[float, ...]:
+        if self.config.variance is not None:
+            return (self.config.variance,)
+        enough = int(judgements.validation.sum()) >= MIN_VALIDATION_ROWS
+        return VARIANCES if enough else VARIANCES[-1:]
+
+    def _from_variance(
+        self, problems: Problems, users: tuple[str, ...], shared: FloatArray, variance: float
+    ) -> tuple[Prior, HeadTable]:
+        spread = np.sqrt(variance) / problems.pooled_scale() * np.eye(len(shared))
+        # Without variance there is nothing for EM to learn, and everybody has the shared head.
+        steps = self.config.iterations if variance else 0
+        prior = fit_prior(problems, Prior(shared, spread), steps)
+        return prior, HeadTable(users, shrunken_heads(problems, prior), prior.mean)
+
+    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+        """Gives every user in `prefs` the most probable head given these rows and the prior."""
+        if self.table is None:
+            raise ValueError("adapt after fit or load")
+        judgements = read_judgements(prefs)
+        vectors = self._features(judgements.texts, ctx.compute)
+        problems = user_problems(judgements, vectors, judgements.users)
+        heads = shrunken_heads(problems, Prior(self.table.population, self.factor))
+        table = self.table.with_heads(judgements.users, heads)
+        return replace(self, table=table, compute=ctx.compute)
+
+    def save(self, path: Path) -> None:
+        """Writes heads, prior, users and config."""
+        if self.table is None:
+            raise ValueError("save after fit or load")
+        record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
+        save_artifact(path, NAME, {**self.table.arrays(), "factor": self.factor}, record)
+
+    @classmethod
+    def load(cls, path: Path, compute: Compute) -> Self:
+        """The inverse of `save`."""
+        arrays, record = load_artifact(path, NAME)
+        table = HeadTable.from_arrays(arrays, record["users"])
+        config = Config(**record["config"])
+        return cls(config, table, arrays["factor"], compute, tuple(record["notes"]))
+
+    def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
+        return features(texts, self.config.model, compute, max_length=self.config.max_length)
+
+
+def _validation_loss(
+    judgements: Judgements, vectors: NDArray[np.float32], table: HeadTable
+) -> float:
+    """Mean cross-entropy of the validation rows; 0 where there are none."""
+    rows = judgements.select(judgements.validation)
+    if len(rows) == 0:
+        return 0.0
+    names = [rows.users[code] if code >= 0 else None for code in rows.user]
+    margin = table.reward(vectors, rows.a, names) - table.reward(vectors, rows.b, names)
+    loss = np.logaddexp(0.0, margin) - rows.label * margin
+    return float(loss.mean())

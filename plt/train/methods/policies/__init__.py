@@ -1,0 +1,1 @@
+"""Language models that answer, for everybody or for each user."""

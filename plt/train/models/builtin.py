@@ -1,0 +1,148 @@
+"""`builtin:tiny` and `builtin:tiny-reward`: small Llama-style models with a byte-level tokenizer.
+
+They have random weights from a fixed seed and have read nothing. They exist so that everything that
+trains or scores with a causal model runs in seconds, offline, the same way as with a large one.
+`builtin:tiny` is a language model; `builtin:tiny-reward` has the same body and a random scalar
+head, so it stands for a public reward model, of an arbitrary taste.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from plt.errors import ArtifactError
+
+SPECIAL_TOKENS = ("<|pad|>", "<|bos|>", "<|im_start|>", "<|im_end|>")
+CHAT_TEMPLATE = (
+    "{{- bos_token -}}"
+    "{%- for message in messages -%}"
+    "{{- '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' -}}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\\n' -}}{%- endif -%}"
+)
+SEED = 20_240_229
+RECIPE_VERSION = 1  # to be raised with any change below that CONFIG does not show
+CONFIG: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+    "tie_word_embeddings": True,
+}
+
+
+def tiny_model(cache: Path) -> Path:
+    """The folder of `builtin:tiny` under `cache`, written when it is not there yet.
+
+    Raises:
+        ArtifactError: The cache cannot be written.
+    """
+    return _made("tiny", cache, _write_language_model)
+
+
+def tiny_reward_model(cache: Path) -> Path:
+    """As `tiny_model`, the folder of `builtin:tiny-reward`."""
+    return _made("tiny-reward", cache, _write_reward_model)
+
+
+def _made(kind: str, cache: Path, write: Callable[[Path], None]) -> Path:
+    """The folder of a model; two processes may ask at once: the first rename wins."""
+    recipe = json.dumps(
+        [RECIPE_VERSION, CONFIG, SEED, SPECIAL_TOKENS, CHAT_TEMPLATE], sort_keys=True
+    )
+    name = f"builtin-{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
+    target = cache / "models" / name
+    if target.is_dir():
+        return target
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}."))
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write builtin:{kind} to {target}: {error}", hint="export PLT_CACHE=FOLDER"
+        ) from error
+    try:
+        write(temporary)
+        os.rename(temporary, target)
+    except OSError as error:
+        if not target.is_dir():
+            raise ArtifactError(f"cannot write builtin:{kind} to {target}: {error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _write_language_model(folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = _tokenizer()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForCausalLM.from_config(_config(tokenizer), dtype=torch.float32)
+    _save(model, tokenizer, folder)
+
+
+def _write_reward_model(folder: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = _tokenizer()
+    config = _config(tokenizer)
+    config.num_labels = 1
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(SEED)
+        model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        # States after the last norm have length sqrt(d): rewards then spread by a few log-odds.
+        torch.nn.init.normal_(model.score.weight)
+    _save(model, tokenizer, folder)
+
+
+def _config(tokenizer: Any) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.for_model(
+        "llama",
+        vocab_size=len(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        **CONFIG,
+    )
+
+
+def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+    from plt.train.runtime.devices import quiet
+
+    with quiet():
+        model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def _tokenizer() -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    symbols = [*SPECIAL_TOKENS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    pad, bos, start, end = SPECIAL_TOKENS
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=pad,
+        bos_token=bos,
+        eos_token=end,
+        additional_special_tokens=[start],
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=CONFIG["max_position_embeddings"],
+        clean_up_tokenization_spaces=False,
+    )

@@ -1,0 +1,1 @@
+"""Who a person is to a model: soft tokens and words."""

@@ -1,0 +1,1 @@
+"""One fine-tuned reward model, and what all fine-tuning shares."""
