@@ -1,7 +1,7 @@
 """`plt dataset-convert`: raw data to a preferences table."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,19 +16,19 @@ GENERIC = "generic"
 def command(
     name: Annotated[str, typer.Argument(help="generic, or a named source: plt ls datasets.")],
     raw: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Argument(metavar="[RAW]", help="File, directory or -; by default the hub."),
     ] = None,
     maps: Annotated[
-        Optional[list[str]],  # noqa: UP045 - Typer reads Optional at run time
+        list[str] | None,
         typer.Option("--map", metavar="FIELD=SOURCE", help="generic: a column, path or =constant."),
     ] = None,
     label_values: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--label-values", help="generic: like a=left,b=right,tie=equal."),
     ] = None,
     tie_below: Annotated[
-        Optional[float],  # noqa: UP045 - Typer reads Optional at run time
+        float | None,
         typer.Option("--tie-below", help="generic: score differences below this are ties."),
     ] = None,
     pairs: Annotated[
@@ -38,15 +38,15 @@ def command(
         str, typer.Option("--duplicates", help="generic: keep or drop exact copies of rows.")
     ] = "keep",
     dataset: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--dataset", help="generic: what the data is called."),
     ] = None,
     license_: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--license", help="generic: the licence that travels with it."),
     ] = None,
     pseudonymise: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Option(
             "--pseudonymise", metavar="KEYFILE", help="Replace user ids, keyed by a file."
         ),

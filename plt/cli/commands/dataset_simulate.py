@@ -1,7 +1,7 @@
 """`plt dataset-simulate`: populations whose truth is known."""
 
 import dataclasses
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,19 +13,19 @@ from plt.cli.shell.table_output import deliver_table
 def command(
     name: Annotated[str, typer.Argument(help="A simulator: plt ls datasets.")],
     users: Annotated[
-        Optional[int],  # noqa: UP045 - Typer reads Optional at run time
+        int | None,
         typer.Option("--users", help="How many people."),
     ] = None,
     pairs_per_user: Annotated[
-        Optional[int],  # noqa: UP045 - Typer reads Optional at run time
+        int | None,
         typer.Option("--pairs-per-user", help="How many pairs each of them judges."),
     ] = None,
     noise: Annotated[
-        Optional[float],  # noqa: UP045 - Typer reads Optional at run time
+        float | None,
         typer.Option("--noise", help="Probability that a label is flipped."),
     ] = None,
     shape: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--shape", help="Users, pairs and overlap of a known dataset."),
     ] = None,
     settings: Settings = None,

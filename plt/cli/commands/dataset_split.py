@@ -1,6 +1,6 @@
 """`plt dataset-split`: fills split and user_split so that nothing leaks unseen."""
 
-from typing import Annotated, Optional, cast
+from typing import Annotated, cast
 
 import typer
 
@@ -13,7 +13,7 @@ from plt.errors import UsageError
 def command(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Registry name, Parquet path or -.")],
     by: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--by", help="What stays whole: group, prompt, response or pair."),
     ] = None,
     unseen_users: Annotated[
@@ -23,7 +23,7 @@ def command(
         str, typer.Option("--fractions", help="Per cent of train, val and test.")
     ] = "80,10,10",
     protocol: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--protocol", help="A paper's own split: psoups, pref or source."),
     ] = None,
     out: Out = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,11 +24,11 @@ COLUMNS = ("user_id", "pair_id", "group", "label", "occurrence")
 def command(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Registry name, Parquet path or -.")],
     assume_flip: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--assume-flip", metavar="RATES", help="Flip rates to show the noise of."),
     ] = None,
     near_duplicates: Annotated[
-        Optional[float],  # noqa: UP045 - Typer reads Optional at run time
+        float | None,
         typer.Option(
             "--near-duplicates",
             metavar="T",
@@ -36,7 +36,7 @@ def command(
         ),
     ] = None,
     plot: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Option("--plot", metavar="FILE", help="Draw the figures as .svg or .png."),
     ] = None,
     out: Out = None,

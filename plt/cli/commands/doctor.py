@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,7 +18,7 @@ DEFAULT_MODEL = "builtin:minilm"
 
 def command(
     model: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--model", help=f"builtin:*, a path or a hub id. [{DEFAULT_MODEL}]"),
     ] = None,
     max_length: MaxLength = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or -.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder to write; new or empty.")],
     user: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--user", help="Whose reward; 'population' is that of a stranger."),
     ] = None,
     device: Device = "auto",

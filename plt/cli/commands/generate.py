@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,11 +51,11 @@ def command(
         str, typer.Argument(metavar="RUN|MODEL", help="A run of a policy, -, or a causal model.")
     ],
     prompts: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--prompts", metavar="DATA", help="Whose prompts: name, Parquet path or -."),
     ] = None,
     user: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option("--user", help="A user, all or generic; may be repeated. [all and generic]"),
     ] = None,
     reference: Annotated[
@@ -63,31 +63,31 @@ def command(
     ] = False,
     n: Annotated[int, typer.Option("--n", min=1, help="Texts for each user and prompt.")] = 1,
     n_prompts: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option("--n-prompts", min=1, help="This many prompts, drawn from the seed."),
     ] = None,
     split: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--split", help="Prompts of train, val, test or all. [test, if there is one]"),
     ] = None,
     best_of: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option("--best-of", min=2, help="The best of this many texts, under --reward."),
     ] = None,
     reward: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--reward", help="A run of a reward model, which chooses as each user."),
     ] = None,
     guide: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--guide", help="A reward run on MODEL's states: guides each token."),
     ] = None,
     guide_weight: Annotated[
-        Optional[float],  # noqa: UP045
+        float | None,
         typer.Option("--guide-weight", help="Nats for one unit of its reward. [1.0]"),
     ] = None,
     guide_top: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option("--guide-top", help="It looks at this many likeliest tokens. [10]"),
     ] = None,
     temperature: Annotated[float, typer.Option("--temperature", help="Of the draws.")] = 1.0,

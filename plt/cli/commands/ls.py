@@ -1,7 +1,7 @@
 """`plt ls`: what there is, from the registries; imports nothing heavy."""
 
 from collections.abc import Callable
-from typing import Annotated, Optional, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -24,7 +24,7 @@ Listing: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
 def command(
     kind: Annotated[str, typer.Argument(help="datasets, methods, metrics, models or all.")] = "all",
     name: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Argument(metavar="[NAME]", help="A method or simulator: lists what --set takes."),
     ] = None,
     as_json: Json = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,7 @@ def command(
         list[str], typer.Argument(metavar="RUN|SCORES...", help="Runs, scores tables, or -.")
     ],
     baseline: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--baseline", help="Whose accuracy gains are over. [bradley-terry]"),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
@@ -39,7 +39,7 @@ def command(
         bool, typer.Option("--by-novelty", help="Add accuracies by what was new to the models.")
     ] = False,
     minority: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--minority", help="Users, with commas: adds P-RLHF's accuracies."),
     ] = None,
     pivot: Annotated[

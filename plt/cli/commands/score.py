@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory.")],
     data: Annotated[str, typer.Argument(metavar="DATA", help="Registry name, Parquet path or -.")],
     as_user: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--as-user", help="Score every row as this user; 'population' is nobody."),
     ] = None,
     out: Out = None,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -38,57 +38,57 @@ DEFAULT_DATA = "synthetic:attributes"
 
 def command(
     data: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Argument(metavar="[DATA]", help=f"Table, name or -. [{DEFAULT_DATA}]"),
     ] = None,
     method: Annotated[
         str, typer.Option("--method", help="Methods, with commas, or all: plt ls methods.")
     ] = "bradley-terry",
     model: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--model", help="Backbones: builtin:*, paths, hub ids. [builtin:minilm]"),
     ] = None,
     tune: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--tune", help="head, lora or full. [head; lora on a GPU]"),
     ] = None,
     epochs: Annotated[
-        Optional[int],  # noqa: UP045 - Typer reads Optional at run time
+        int | None,
         typer.Option("--epochs", min=1, help="Passes over the data (lora and full)."),
     ] = None,
     learning_rate: Annotated[
-        Optional[float],  # noqa: UP045 - Typer reads Optional at run time
+        float | None,
         typer.Option("--learning-rate", help="Of the optimiser (lora and full)."),
     ] = None,
     max_length: MaxLength = None,
     settings: Settings = None,
     train_size: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--train-size", help="Training rows: numbers, with commas, and all. [all]"),
     ] = None,
     train_size_of: Annotated[
         str, typer.Option("--train-size-of", help="total, or user: rows of each user.")
     ] = "total",
     sham: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Option("--sham", help="train (also refit on shuffled ids), score, none."),
     ] = None,
     baseline: Annotated[
         bool, typer.Option("--baseline/--no-baseline", help="Fit bradley-terry for the gain.")
     ] = True,
     out: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Option("-o", "--out", help="Folder of the run. [RUNS/METHOD-RUN_ID]"),
     ] = None,
     runs: Annotated[
         Path, typer.Option("--runs", envvar="PLT_RUNS", help="Folder that runs are made in.")
     ] = Path("runs"),
     users: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Option("--users", help="A users/1 table: profiles and attributes of people."),
     ] = None,
     launch: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Option("--launch", help="An Accelerate config: run in the processes it says."),
     ] = None,
     device: Device = "auto",

@@ -1,7 +1,7 @@
 """`plt verify`: re-hashes a run, or compares it with a reference."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from plt.cli.shell.streams import Block, Line, Result
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory, or -.")],
     reference: Annotated[
-        Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+        Path | None,
         typer.Argument(metavar="[REFERENCE]", help="Another run that must say the same."),
     ] = None,
     tolerance: Annotated[

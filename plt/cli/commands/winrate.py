@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,18 +44,18 @@ def command(
         str, typer.Argument(metavar="TEXTS|VERDICTS", help="What one system wrote, or verdicts.")
     ],
     second: Annotated[
-        Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+        str | None,
         typer.Argument(
             metavar="TEXTS|DATA", help="What the other wrote; of DATA the chosen texts."
         ),
     ] = None,
     judge: JudgeName = None,
     first_control: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--first", help="policy, generic, reference, best-of-n or guided."),
     ] = None,
     second_control: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option("--second", help="The same of the second table."),
     ] = None,
     users: Profiles = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from plt.train.method import Compute
 
 JudgeName: TypeAlias = Annotated[
-    Optional[str],  # noqa: UP045 - Typer reads Optional at run time
+    str | None,
     typer.Option("--judge", help="A reward run, or a local causal language model."),
 ]
 Profiles: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045
+    Path | None,
     typer.Option("--users", help="A users table: a language model reads the profiles."),
 ]
 JudgeUrl: TypeAlias = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--judge-url", help="An OpenAI-compatible endpoint: texts are sent there."),
 ]
 JudgeModel: TypeAlias = Annotated[
-    Optional[str],  # noqa: UP045
+    str | None,
     typer.Option("--judge-model", help="The endpoint's name of the model."),
 ]
 KeyEnv: TypeAlias = Annotated[
@@ -45,14 +45,14 @@ Retries: TypeAlias = Annotated[
     int, typer.Option("--judge-retries", min=0, help="Attempts after a failed one.")
 ]
 Rate: TypeAlias = Annotated[
-    Optional[float],  # noqa: UP045
+    float | None,
     typer.Option("--judge-rate", min=0.01, help="Requests a minute at most."),
 ]
 Parallel: TypeAlias = Annotated[
     int, typer.Option("--judge-parallel", min=1, help="Requests under way at a time.")
 ]
 JudgeOptions: TypeAlias = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Option(
         "--judge-option",
         metavar="KEY=VALUE",
@@ -60,11 +60,11 @@ JudgeOptions: TypeAlias = Annotated[
     ),
 ]
 PriceIn: TypeAlias = Annotated[
-    Optional[float],  # noqa: UP045
+    float | None,
     typer.Option("--price-in", min=0.0, help="Price of a million tokens read."),
 ]
 PriceOut: TypeAlias = Annotated[
-    Optional[float],  # noqa: UP045
+    float | None,
     typer.Option("--price-out", min=0.0, help="Price of a million tokens written."),
 ]
 

@@ -1,14 +1,14 @@
 """The flags that mean the same everywhere, declared once."""
 
 from pathlib import Path
-from typing import Annotated, Optional, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from plt.cli.shell.config import apply_config
 
 Out: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+    Path | None,
     typer.Option("-o", "--out", help="Where to write; by default stdout when it is a pipe."),
 ]
 Json: TypeAlias = Annotated[
@@ -24,7 +24,7 @@ Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Do it again even if it is done, replacing what is there.")
 ]
 Config: TypeAlias = Annotated[
-    Optional[Path],  # noqa: UP045 - Typer reads Optional at run time
+    Path | None,
     typer.Option(
         "--config",
         is_eager=True,
@@ -43,10 +43,10 @@ BatchSize: TypeAlias = Annotated[
     int, typer.Option("--batch-size", min=1, envvar="PLT_BATCH_SIZE", help="Texts a forward pass.")
 ]
 MaxLength: TypeAlias = Annotated[
-    Optional[int],  # noqa: UP045 - Typer reads Optional at run time
+    int | None,
     typer.Option("--max-length", min=8, help="Tokens a text; by default what the model takes."),
 ]
 Settings: TypeAlias = Annotated[
-    Optional[list[str]],  # noqa: UP045 - Typer reads Optional at run time
+    list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A knob of the method; may be repeated."),
 ]
