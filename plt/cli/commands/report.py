@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 from plt.study.entries import load_entries
 
 FORMATS = ("auto", "rich", "markdown", "json")
-
-
 USERS = ("seen", "unseen", "all")
 
 

@@ -17,14 +17,8 @@ from plt.data.reading.raw_files import RawTable, Say
 from plt.errors import DataError
 
 PROMPTS_DIFFER = "prompts differ"
-
-
 SEVERAL_TURNS = "answer of several turns"
-
-
 NO_TRANSCRIPT = "no transcript"
-
-
 NO_SHARED_PROMPT = "no shared prompt"
 
 

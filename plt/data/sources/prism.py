@@ -37,44 +37,18 @@ from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
 
 HUB_REPO = "HannahRoseKirk/prism-alignment"
-
-
 REVISION: str | None = None
-
-
 FILES = ("conversations.jsonl", "survey.jsonl")
-
-
 LICENSE = "CC-BY-4.0 (human texts), CC-BY-NC-4.0 (model texts)"
-
-
 SIZE = "about 100 MB"
-
-
 CONVERTER_VERSION = 1
-
-
 EMPTY = "EMPTY STRING"
-
-
 VARIANTS = (None, "prlhf", "lore", "plus")
-
-
 N_CONVERSATIONS = 8011
-
-
 N_USERS = 1396
-
-
 CHOSEN_LOWER = "chosen scored lower"
-
-
 NO_CHOSEN = "turn without one chosen response"
-
-
 EMPTY_PROMPT = "turn with an empty prompt"
-
-
 AFTER_GAP = "turn behind one without a chosen response"
 
 

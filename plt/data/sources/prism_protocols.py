@@ -7,27 +7,15 @@ import numpy as np
 import polars as pl
 
 from plt.data.sources.prism_dialogues import Dialogue, Prism, Turn, chosen_of
-from plt.data.splitting.protocols import SEED, _marked, _shared, _with
+from plt.data.splitting.protocols import SEED, marked, straddling, with_parts
 from plt.data.tables.preferences import Preferences
 
 PRISM_MAX_CHARS = 2300
-
-
 PRLHF_TRAIN = 0.9
-
-
 LORE_SEEN, LORE_TRAIN, LORE_MORE_THAN = 0.8, 0.5, 5
-
-
 PLUS_CONVERSATIONS, PLUS_PAIRS = 6, 6
-
-
 TOO_LONG = f"longer than {PRISM_MAX_CHARS} characters"
-
-
 FEW_CONVERSATIONS = "user with too few conversations"
-
-
 NO_CONVERSATION = "conversation without a usable turn"
 
 
@@ -160,7 +148,7 @@ def _assigned(
 ) -> Preferences:
     """Keeps the pairs of the given users and conversations, with their parts."""
     user, group = (prefs.votes[name].cast(pl.String) for name in ("user_id", "group"))
-    votes = _with(
+    votes = with_parts(
         prefs.votes,
         split=group.replace_strict(dict(parts), default=None, return_dtype=pl.String),
         user_split=user.replace_strict(dict(users), default=None, return_dtype=pl.String),
@@ -175,7 +163,7 @@ def _assigned(
     )
     pairs = prefs.pairs.join(kept.select("pair_id").unique(), on="pair_id", how="semi")
     meta = replace(meta, dataset=f"prism:{protocol}")
-    shared = _shared(kept, "pair_id")
+    shared = straddling(kept, "pair_id")
     why = f"conversations are divided; {shared} pairs stand in both parts"
     left = Preferences(kept, pairs.sort("pair_id"), meta)
-    return _marked(left, kept, protocol, "group", why, leaks=shared > 0)
+    return marked(left, kept, protocol, "group", why, leaks=shared > 0)

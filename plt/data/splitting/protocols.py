@@ -16,11 +16,7 @@ from plt.errors import DataError, UsageError
 
 SEED = 123
 PRISM_PROTOCOLS = ("prlhf", "lore", "plus")
-
-
 PSOUPS_TEST = 0.1
-
-
 PREF_TEST = 0.2
 
 
@@ -63,9 +59,9 @@ def psoups_rows(prefs: Preferences) -> Preferences:
     shuffled = np.random.default_rng(SEED).permutation(order)
     split = np.full(len(order), "train", dtype=object)
     split[shuffled[: round(len(order) * PSOUPS_TEST)]] = "test"
-    votes = _with(prefs.votes, split=pl.Series(split.tolist()))
-    why = f"judgements are divided one by one; {_shared(votes, 'pair_id')} pairs stand in both"
-    return _marked(prefs, votes, "psoups", "pair", why, leaks=_shared(votes, "pair_id") > 0)
+    votes = with_parts(prefs.votes, split=pl.Series(split.tolist()))
+    why = f"judgements are divided one by one; {straddling(votes, 'pair_id')} pairs stand in both"
+    return marked(prefs, votes, "psoups", "pair", why, leaks=straddling(votes, "pair_id") > 0)
 
 
 def pref_four_way(prefs: Preferences) -> Preferences:
@@ -80,7 +76,7 @@ def pref_four_way(prefs: Preferences) -> Preferences:
     unseen = set(draw.permutation(users)[: round(len(users) * PREF_TEST)])
     test = draw.permutation(pairs)[: round(len(pairs) * PREF_TEST)]
     user = prefs.votes["user_id"].cast(pl.String)
-    votes = _with(
+    votes = with_parts(
         prefs.votes,
         split=pl.select(
             pl.when(prefs.votes["pair_id"].is_in(test)).then(pl.lit("test")).otherwise(
@@ -92,9 +88,9 @@ def pref_four_way(prefs: Preferences) -> Preferences:
             dtype=pl.String,
         ),
     )  # fmt: skip
-    shared = _shared(votes, "group")
+    shared = straddling(votes, "group")
     why = f"pairs are divided, not prompts; {shared} groups stand in both"
-    return _marked(prefs, votes, "pref", "pair", why, leaks=False)
+    return marked(prefs, votes, "pref", "pair", why, leaks=False)
 
 
 def source_split(prefs: Preferences) -> Preferences:
@@ -104,10 +100,10 @@ def source_split(prefs: Preferences) -> Preferences:
             f"{prefs.meta.dataset}: the source names no split for every judgement",
             hint="plt dataset-split DATA",
         )
-    pairs, groups = _shared(prefs.votes, "pair_id"), _shared(prefs.votes, "group")
+    pairs, groups = straddling(prefs.votes, "pair_id"), straddling(prefs.votes, "group")
     why = f"the source's own split; {pairs} pairs and {groups} groups stand in several parts"
     unit = "pair" if groups else "group"
-    return _marked(prefs, prefs.votes, "source", unit, why, leaks=groups > 0)
+    return marked(prefs, prefs.votes, "source", unit, why, leaks=groups > 0)
 
 
 PROTOCOLS: Mapping[str, Callable[[Preferences], Preferences]] = {
@@ -117,20 +113,22 @@ PROTOCOLS: Mapping[str, Callable[[Preferences], Preferences]] = {
 }
 
 
-def _with(votes: pl.DataFrame, **columns: pl.Series) -> pl.DataFrame:
+def with_parts(votes: pl.DataFrame, **columns: pl.Series) -> pl.DataFrame:
+    """`votes` with columns replaced, each in the type that it had."""
     types = {name: votes.schema[name] for name in columns}
     return votes.with_columns(
         column.alias(name).cast(types[name]) for name, column in columns.items()
     )
 
 
-def _shared(votes: pl.DataFrame, unit: str) -> int:
+def straddling(votes: pl.DataFrame, unit: str) -> int:
     """How many units have judgements in more than one part."""
     return votes.group_by(unit).agg(pl.col("split").n_unique()).filter(pl.col("split") > 1).height
 
 
-def _marked(
+def marked(
     prefs: Preferences, votes: pl.DataFrame, protocol: str, unit: str, why: str, *, leaks: bool
 ) -> Preferences:
+    """`prefs` with the judgements `votes`, and the protocol that divided them in its metadata."""
     split = {"unit": unit, "protocol": protocol, "leaks": leaks, "why": why, "seed": SEED}
     return replace(prefs, votes=votes, meta=replace(prefs.meta, split=split))

@@ -23,17 +23,9 @@ Source = Path | bytes
 
 
 PARQUET_MAGIC = b"PAR1"
-
-
 LFS_MAGIC = b"version https://git-lfs"
-
-
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
-
-
 CONTENT_COLUMNS = ("user_id", "pair_id", "occurrence", "label", "split", "user_split")
-
-
 CHUNK_ROWS = 1_000_000
 
 

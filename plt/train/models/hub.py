@@ -6,15 +6,19 @@ from pathlib import Path
 from plt.errors import ArtifactError, PltError
 
 PICKLE_SUFFIXES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-
-
 FILES = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors", "1_Pooling/config.json")
-
-
 HUB_TIMEOUT_SECONDS = 10.0
 
 
-def _hub(model: str) -> tuple[Path, str | None]:
+def hub_model(model: str) -> tuple[Path, str | None]:
+    """The folder of a hub model and its commit, from the local cache or by one download.
+
+    Args:
+        model: ``owner/name``, perhaps with ``@revision``.
+
+    Raises:
+        ArtifactError: It is neither cached nor to be had, or holds pickles only.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -49,7 +53,7 @@ def _download(model: str, repository: str, revision: str | None, command: str) -
     try:
         info = HfApi().model_info(repository, revision=revision, timeout=HUB_TIMEOUT_SECONDS)
         names = [file.rfilename for file in info.siblings or ()]
-        _refuse_pickles(model, names)
+        refuse_pickles(model, names)
         path: str = snapshot_download(repository, revision=info.sha, allow_patterns=list(FILES))
     except PltError:
         raise
@@ -64,7 +68,8 @@ def _download(model: str, repository: str, revision: str | None, command: str) -
     return path
 
 
-def _refuse_pickles(model: str, names: list[str]) -> None:
+def refuse_pickles(model: str, names: list[str]) -> None:
+    """Raises `ArtifactError` where no weights are safetensors, naming the pickles."""
     pickles = sorted(name for name in names if name.endswith(PICKLE_SUFFIXES))
     if any(name.endswith(".safetensors") for name in names):
         return

@@ -16,17 +16,13 @@ from typing import Any, Literal
 from plt.data.cache import cache_dir
 from plt.data.run import MANIFEST, MODEL, load_run
 from plt.errors import ArtifactError
-from plt.train.models.hub import FILES, _hub, _refuse_pickles
+from plt.train.models.hub import FILES, hub_model, refuse_pickles
 
 Pooling = Literal["last", "mean", "cls", "max"]
 
 
 DEFAULT_MAX_LENGTH = 1024
-
-
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?(@[\w.-]+)?")
-
-
 LANGUAGE_MODEL = "language_model"
 """The folder in the model of a run that other runs can begin from."""
 
@@ -167,7 +163,7 @@ def _locate(model: str) -> tuple[Path, str | None]:
         raise ArtifactError(f"model {model} is a file, not a model folder")
     if model.startswith(("/", "./", "../", "~")) or not HUB_ID.fullmatch(model):
         raise ArtifactError(f"model {model} does not exist", hint="plt ls models")
-    return _hub(model)
+    return hub_model(model)
 
 
 def _model_of_run(model: str, run: Path) -> Path:
@@ -228,7 +224,7 @@ def _read_json(model: str, path: Path, name: str) -> Any:
 
 
 def _check_weights(model: str, path: Path) -> None:
-    _refuse_pickles(model, [file.name for file in path.iterdir()])
+    refuse_pickles(model, [file.name for file in path.iterdir()])
     index = _read_json(model, path, "model.safetensors.index.json")
     if index is None:
         return

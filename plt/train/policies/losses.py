@@ -15,11 +15,7 @@ from torch.nn.functional import logsigmoid
 from plt.train.policies.settings import PairLoss
 
 PAIR_LOSSES: tuple[str, ...] = get_args(PairLoss)
-
-
 NORMALISED = ("ipo", "sigmoid_norm")
-
-
 DISCOPOP_TEMPERATURE = 0.05  # of Lu et al. 2024
 
 

@@ -39,11 +39,7 @@ from plt.train.tuning.saved import checkpoint_folder, lasting_name, put_weights,
 from plt.train.tuning.trl import DirectedPairs, reward_arguments, train
 
 WEIGHTS = "tuned.safetensors"
-
-
 RECORD = "tuned.json"
-
-
 VERSION = 1
 
 

@@ -3,10 +3,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from plt.data.sources import prism
+from plt.data.sources import prism, prism_protocols
 from plt.data.sources.prism_dialogues import Answer, Dialogue, Prism, Turn
 from plt.data.sources.prism_protocols import lore_users, prlhf_users
-from plt.data.splitting import protocols
 from plt.data.splitting.protocols import apply_protocol
 from plt.data.splitting.splits import SplitPlan, split
 from plt.errors import DataError, UsageError
@@ -53,7 +52,7 @@ def test_lore_keeps_users_with_more_than_five_conversations(shared_data: Path) -
     folder = shared_data / "prism_ids_only"
     whole = ids_only(folder / "local_clusters_opening_prompt_0-05.csv")
     users, parts = lore_users(whole)
-    talks = protocols._conversations(whole, None)
+    talks = prism_protocols._conversations(whole, None)
     assert set(users) == {user for user, names in talks.items() if len(names) > 5}
     for user in list(users)[:50]:
         trained = sum(parts[name] == "train" for name in talks[user])

@@ -33,11 +33,7 @@ if TYPE_CHECKING:
 from plt.train.methods.personal.p_rm_config import NAME, Config
 
 TABLES = (HeadTable, OffsetTable, FactorTable)
-
-
 SOFT = "soft"
-
-
 PROFILES_UNREAD = (
     "what users say of themselves is not read: beside a linear head it would add the same to both"
     " responses and cancel"

@@ -7,8 +7,6 @@ from plt.errors import UsageError
 from plt.train.tuning.settings import RewardSettings
 
 NAME = "p-rm"
-
-
 DEFAULT_TOKENS = 10
 
 
