@@ -1,0 +1,1 @@
+"""A method at work: fit, score, reload, export."""

@@ -1,0 +1,105 @@
+"""A finished run as something that scores: what `plt score` and `plt.load` use."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plt.data.tables.preferences import Preferences
+from plt.data.run import CONFIG, MODEL, Run, load_run
+from plt.errors import ArtifactError
+from plt.train.method import Compute, Method
+from plt.train.models.source import resolve_model
+from plt.train.registry import load_class, method_card
+from plt.train.runs.scoring import Label, Scores, score_pairs
+
+POPULATION = "population"
+
+
+@dataclass(frozen=True)
+class FittedRun:
+    """A run and its fitted method.
+
+    Attributes:
+        run: The run directory and its manifest.
+        method: What was fitted.
+    """
+
+    run: Run
+    method: Method
+
+    @property
+    def name(self) -> str:
+        """Method and run id."""
+        return f"{self.run.identity.method}-{self.run.run_id}"
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Whom the method knows; everybody else gets the population's reward."""
+        return self.method.users
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of what was asked for and of the files that came out."""
+        facts = [self.run.identity.to_json(), self.run.record.get("outputs")]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+    def score(self, prefs: Preferences, as_user: str | None = None) -> Scores:
+        """Scores every judgement of a table; labels are not needed.
+
+        Args:
+            prefs: Whose pairs.
+            as_user: Score every row as this user; ``population`` is nobody in particular.
+
+        Raises:
+            UsageError: The method does not know `as_user`.
+        """
+        identity = self.run.identity
+        label = Label(self.run.run_id, identity.method, identity.seed)
+        scored_as = None
+        if as_user is not None:
+            whose = None if as_user == POPULATION else as_user
+            scored_as = dict.fromkeys(prefs.votes["user_id"].unique().to_list(), whose)
+        return score_pairs(self.method, prefs, label, scored_as=scored_as)
+
+    def strangers(self, prefs: Preferences) -> list[str]:
+        """The users of a table whom the method does not know; empty for user-blind methods."""
+        known = set(self.method.users)
+        if not known:
+            return []
+        judges = prefs.votes["user_id"].drop_nulls().unique().to_list()
+        return sorted(user for user in judges if user not in known)
+
+
+def model_fingerprint(settings: Mapping[str, object]) -> str | None:
+    """The fingerprint of the backbone that a config names, or None when it names none.
+
+    Raises:
+        ArtifactError: The model is not there, or not one that plt loads.
+    """
+    name = settings.get("model")
+    return resolve_model(name).fingerprint if isinstance(name, str) else None
+
+
+def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
+    """Loads a finished run.
+
+    Raises:
+        ArtifactError: It is no finished run, or was made by a method that no longer exists.
+    """
+    run = load_run(path)
+    if not (path / MODEL).is_dir():
+        raise ArtifactError(f"{path} holds no model", hint="plt train DATA --method METHOD")
+    trained_on = run.identity.inputs.get("model")
+    settings = run.identity.config.get("set", {})
+    if trained_on is not None and model_fingerprint(settings) != trained_on:
+        raise ArtifactError(
+            f"{settings['model']} holds other weights than when {path} was trained",
+            hint=f"plt train --config {path / CONFIG}",
+        )
+    method_class = load_class(method_card(run.identity.method).target)
+    loader: Any = method_class  # what a card names is a Method; the contract suite checks it
+    method: Method = loader.load(path / MODEL, compute or Compute())
+    return FittedRun(run, method)
