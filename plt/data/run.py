@@ -24,8 +24,8 @@ from plt.errors import ArtifactError, UsageError
 
 MANIFEST = "manifest.json"
 CONFIG = "config.toml"
-SCORES = "scores.parquet"
-METRICS = "metrics.parquet"
+SCORES_FILE = "scores.parquet"
+METRICS_FILE = "metrics.parquet"
 LOG = "log.jsonl"
 MODEL = "model"
 CHECKPOINTS = "checkpoints"
@@ -162,7 +162,7 @@ def _remove(path: Path) -> None:
     Raises:
         UsageError: Other files stand in it; nothing was removed.
     """
-    ours = {MANIFEST, CONFIG, SCORES, METRICS, LOG, MODEL, CHECKPOINTS}
+    ours = {MANIFEST, CONFIG, SCORES_FILE, METRICS_FILE, LOG, MODEL, CHECKPOINTS}
     others = sorted(entry.name for entry in path.iterdir() if entry.name not in ours)
     if others:
         raise UsageError(

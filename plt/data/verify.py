@@ -5,8 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.run import SCORES, Run, hash_outputs, load_run
-from plt.data.tables.schema import SCORES as SCORES_SCHEMA
+from plt.data.run import SCORES_FILE, Run, hash_outputs, load_run
+from plt.data.tables.schema import SCORES
 from plt.data.tables.table import read_table
 
 ROW = ("pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw")
@@ -84,7 +84,7 @@ def _compare_margins(
 ) -> tuple[list[str], int, float | None]:
     tables = []
     for path in (run, reference):
-        table, _ = read_table(path / SCORES, SCORES_SCHEMA)
+        table, _ = read_table(path / SCORES_FILE, SCORES)
         names = pl.col("user_id", "scored_as", "control").cast(pl.String)
         tables.append(table.with_columns(names).select(*ROW, "margin"))
     here, there = tables

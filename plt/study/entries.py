@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plt.cli.shell.streams import say
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,11 +16,15 @@ if TYPE_CHECKING:
     from plt.data.tables.table import Source
 
 
-def load_entries(sources: Sequence[Source]) -> list[Entry]:
+def load_entries(sources: Sequence[Source], report: Callable[[str], None]) -> list[Entry]:
     """The scores tables behind run directories and scores files, named for a table.
 
     Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
     out and named; one that is asked for alone is an error.
+
+    Args:
+        sources: Run directories, and paths or bytes of scores tables.
+        report: Takes one sentence of each run that is left out, and of scores given twice.
 
     Raises:
         UsageError: There are none.
@@ -29,8 +32,8 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
         DataError: A file is no scores table.
     """
     from plt.analyze.comparison.entries import Condition, Entry, named
-    from plt.data.run import SCORES, load_manifest, load_run
-    from plt.data.tables.schema import SCORES as SCHEMA
+    from plt.data.run import SCORES_FILE, load_manifest, load_run
+    from plt.data.tables.schema import SCORES
     from plt.data.tables.table import read_table, source_name
 
     if not sources:
@@ -45,21 +48,21 @@ def load_entries(sources: Sequence[Source]) -> list[Entry]:
                 unfinished.append(source)
                 continue
             condition = _condition(run.identity, run.record)
-            source = source / SCORES
-        table, meta = read_table(source, SCHEMA)
+            source = source / SCORES_FILE
+        table, meta = read_table(source, SCORES)
         footnote = _footnote(meta.split, table, source_name(source))
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
             about = (str(first["method"]), str(first["run_id"]))
             entry = Entry("", *about, part, footnote, condition)
             if any(entry.run_id == e.run_id and part.equals(e.scores) for e in found):
-                say("the same scores are given twice; they are shown once")
+                report("the same scores are given twice; they are shown once")
             else:
                 found.append(entry)
     for path in unfinished:
         if not found:
             load_run(path)  # raises, and says what to type
-        say(f"{path} is left out: it did not finish")
+        report(f"{path} is left out: it did not finish")
     return named(found)
 
 

@@ -1,4 +1,4 @@
-"""The gain of every personal run over vanilla, said behind the run, with its shams beside it."""
+"""The gain of every personal run over vanilla, with its shams beside it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plt.cli.shell.streams import say
 from plt.errors import PltError
+from plt.study.make_run import make_run
+from plt.study.outcome import Gain, Made
 
 if TYPE_CHECKING:
-    from plt.analyze.comparison.compare import Compared
-    from plt.study.execute import Session
+    from plt.study.make_run import Session
     from plt.study.plan import Cell
 
 VANILLA = {"reward": "bradley-terry", "policy": "dpo"}
@@ -23,54 +23,54 @@ SHARED = (
 """Settings that a vanilla reward model shares with the run it is compared with; its penalty is its
 own. A vanilla policy shares all that it has."""
 
-Done = tuple["Cell", dict[str, Any]]
 
-
-def add_gains(done: Sequence[Done], session: Session, *, fit_baseline: bool) -> None:
-    """Says the gain over vanilla of each personal run, and puts it into its entry.
+def with_gains(made: Sequence[Made], session: Session, *, fit_baseline: bool) -> list[Made]:
+    """The runs with the gain over vanilla of each personal one, which is reported too.
 
     Vanilla is the ``bradley-terry`` run, or for policies ``dpo``, of the same table, seed, training
-    rows, model and tuning: one of this command, else a finished one among the runs, else, for
-    heads, one that is fitted now.
+    rows, model and tuning: one of these, else a finished one among the runs, else, for heads, one
+    that is fitted now.
 
     Args:
-        done: The finished runs of one model and training size.
+        made: The finished runs of one model and training size.
         session: What they share.
         fit_baseline: Whether to fit vanilla where it is not at hand.
     """
-    for cell, entry in done:
-        if cell.sham is None:
-            continue
-        try:
-            baseline = _baseline(cell, done, session, fit_baseline)
-            if baseline is not None:
-                entry["gain"] = _gain(cell, Path(entry["run"]), baseline)
-        except PltError as error:
-            say(f"{cell.label}: no gain over vanilla: {error.message}")
+    return [
+        run if run.cell.sham is None else _with_gain(run, made, session, fit_baseline)
+        for run in made
+    ]
+
+
+def _with_gain(run: Made, made: Sequence[Made], session: Session, fit_baseline: bool) -> Made:
+    try:
+        baseline = _baseline(run.cell, made, session, fit_baseline)
+        return run if baseline is None else replace(run, gain=_gain(run, baseline, session))
+    except PltError as error:
+        session.report(f"{run.cell.label}: no gain over vanilla: {error.message}")
+        return run
 
 
 def _baseline(
-    cell: Cell, done: Sequence[Done], session: Session, fit_baseline: bool
+    cell: Cell, made: Sequence[Made], session: Session, fit_baseline: bool
 ) -> Path | None:
     """The run of vanilla that a run is compared with."""
-    from plt.study.execute import make_run
     from plt.train.runtime.processes import first_decides
 
-    for other, entry in done:
-        if other.name == _vanilla_name(cell) and _alike(other.config, cell.config):
-            return Path(entry["run"])
+    for other in made:
+        if other.cell.name == _vanilla_name(cell) and _alike(other.cell.config, cell.config):
+            return other.path
     vanilla = _vanilla(cell)
     folder = session.folder(session.identity(vanilla))
     if first_decides(lambda: _finished(folder), session.compute.device):
         return folder
     if not fit_baseline or cell.config.get("tune") != "head":
         return None
-    say(
+    session.report(
         f"{cell.label}: fitting {vanilla.name} too, to measure the gain over it (not with"
         " --no-baseline)"
     )
-    made = make_run(vanilla, replace(session, out=None, force=False))
-    return Path(made["run"])
+    return make_run(vanilla, replace(session, out=None, force=False)).path
 
 
 def _finished(folder: Path) -> bool:
@@ -108,24 +108,18 @@ def _vanilla_name(cell: Cell) -> str:
     return VANILLA[method_card(cell.name).kind]
 
 
-def _gain(cell: Cell, run: Path, baseline: Path) -> dict[str, Any]:
-    """The paired differences of a run to its baseline, said too."""
+def _gain(run: Made, baseline: Path, session: Session) -> Gain:
+    """The paired differences of a run to its baseline, reported too."""
     from plt.analyze.comparison.compare import compare
-    from plt.cli.pages.numbers import difference_json, interval_json, points
+    from plt.analyze.intervals.figures import points
     from plt.study.entries import load_entries
 
-    entries = load_entries([baseline, run])
-    row: Compared = compare(entries, baseline=entries[0].name).rows[1]
+    entries = load_entries([baseline, run.path], session.report)
+    row = compare(entries, baseline=entries[0].name).rows[1]
     text = f"gain over vanilla {points(row.gain)} points"
     if row.wrong_user is not None:
         text += f"; with the wrong user {points(row.wrong_user)}"
     if row.shuffled_ids is not None:
         text += f"; with shuffled ids {points(row.shuffled_ids)}"
-    say(f"{cell.label}: {text}")
-    return {
-        "baseline": str(baseline),
-        "own": difference_json(row.gain, row.gain_p),
-        "wrong_user": difference_json(row.wrong_user, None),
-        "shuffled_ids": difference_json(row.shuffled_ids, None),
-        "made_worse": None if row.made_worse is None else interval_json(row.made_worse),
-    }
+    session.report(f"{run.cell.label}: {text}")
+    return Gain(baseline, row.gain, row.gain_p, row.wrong_user, row.shuffled_ids, row.made_worse)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from plt.errors import UsageError
@@ -19,7 +19,7 @@ SMALL_MODEL = "builtin:tiny"
 
 @dataclass(frozen=True)
 class Asked:
-    """What was typed.
+    """What was asked for, as it is typed.
 
     Attributes:
         methods: Names separated by commas, or ``all``, which is every reward model.
@@ -79,10 +79,52 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every cell in the order that it is run in, and the methods that cannot be run, with why."""
+    """What is to be run.
+
+    Attributes:
+        cells: In the order that they are run in.
+        skipped: Method that cannot be run to the reason.
+        accelerated: As in `Asked`.
+    """
 
     cells: tuple[Cell, ...]
     skipped: Mapping[str, str]
+    accelerated: bool = False
+
+
+def on_device(asked: Asked, device: str) -> Asked:
+    """The same, knowing whether a model that was named runs on an accelerator.
+
+    Only where nobody typed how to tune: torch is not loaded to answer a question that is settled.
+
+    Args:
+        asked: What was asked for.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+
+    Raises:
+        UsageError: There is no such device here; or the settings are not understood.
+    """
+    from plt.settings import parse_settings
+
+    models = _split(asked.models or "")
+    typed = asked.shared.get("tune") is not None or "tune" in parse_settings(asked.settings)
+    if typed or all(name.startswith("builtin:") for name in models):
+        return asked
+    from plt.train.runtime.devices import resolve_device
+
+    return replace(asked, accelerated=resolve_device(device).type != "cpu")
+
+
+def split_if_needed(prefs: Preferences, seed: int, report: Callable[[str], None]) -> Preferences:
+    """The table, divided by the default of ``plt dataset-split`` where nobody divided it."""
+    from plt.data.splitting.splits import SplitPlan, is_split, split
+
+    if is_split(prefs):
+        return prefs
+    made = split(prefs, SplitPlan(seed=seed))
+    unit = (made.meta.split or {})["unit"]
+    report(f"the table had no split: divided by {unit}, with 20 % of the users kept unseen")
+    return made
 
 
 def plan(asked: Asked, prefs: Preferences, has_profiles: bool) -> Plan:
@@ -123,7 +165,7 @@ def plan(asked: Asked, prefs: Preferences, has_profiles: bool) -> Plan:
                     cells.setdefault(f"{cell.name} {cell.identity_config}", cell)
     if not cells:
         raise UsageError("no method can be run", problems=list(skipped.values()))
-    return Plan(_labelled(list(cells.values())), skipped)
+    return Plan(_labelled(list(cells.values())), skipped, asked.accelerated)
 
 
 def method_names(text: str) -> tuple[list[str], bool]:
@@ -268,8 +310,6 @@ def _sham(card: MethodCard, config: Mapping[str, Any], asked: str | None) -> str
 
 def _labelled(cells: list[Cell]) -> tuple[Cell, ...]:
     """The cells, called by their method and by what else differs between them."""
-    from dataclasses import replace
-
     models = {cell.config.get("model") for cell in cells} - {None}
     sizes = {cell.sample for cell in cells}
     found = []

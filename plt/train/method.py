@@ -1,4 +1,4 @@
-"""What a method is: the Scorer and Method protocols, and the facts on its card. No torch here."""
+"""What a method is: the protocols that it keeps, and the facts on its card. No torch here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,9 +98,6 @@ class MarginScorer(Protocol):
         ...
 
 
-Scorer: TypeAlias = RewardScorer | MarginScorer
-
-
 class Method(Protocol):
     """A scorer that can learn. The constructor takes one frozen config and does no work.
 
@@ -155,7 +152,6 @@ class MethodCard:
         paper: Who proposed it, with year; or "baseline".
         personal: Whether the reward depends on the user.
         trains: Whether `fit` learns anything.
-        needs_history: Whether scoring reads the user's past judgements.
         needs_profile: Whether it reads what users say of themselves.
         scores: ``reward`` or ``margin``: which of the two it implements.
         backbone: What it needs of a language model.
@@ -171,7 +167,6 @@ class MethodCard:
     paper: str
     personal: bool
     trains: bool = True
-    needs_history: bool = False
     needs_profile: bool = False
     scores: Literal["reward", "margin"] = "reward"
     backbone: Literal["none", "features", "forward"] = "features"

@@ -69,7 +69,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(name: str, prefs: Preferences, compute: Compute, work: Path, seed: int = 0) -> Fitted:
     ctx = TrainContext(seed, work, compute)
     method = make_method(name, smaller(name, SMALL_MODEL["path"]))
-    return fit_and_score(prefs, method, ctx, Label("run", name, seed))
+    return fit_and_score(prefs, method, ctx, Label("run", name, seed), card=METHODS[name])
 
 
 def margins(frame: pl.DataFrame) -> pl.DataFrame:

@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from plt.data.run import SCORES, Identity, open_run, recording
-from plt.data.tables.schema import SCORES as SCHEMA
+from plt.data.run import SCORES_FILE, Identity, open_run, recording
+from plt.data.tables.schema import SCORES
 from plt.data.tables.table import write_table
 from plt.data.verify import verify
 from plt.errors import ArtifactError
@@ -19,7 +19,7 @@ IDENTITY = Identity("train", "length", {}, 0, {"preferences": "x"})
 def run_with(path: Path, margins: list[float], identity: Identity = IDENTITY) -> Path:
     with recording(open_run(identity, path)) as run:
         table = scores([1.0] * len(margins), margins, [f"u{i}" for i in range(len(margins))])
-        write_table(table, SCHEMA, run.path / SCORES)
+        write_table(table, SCORES, run.path / SCORES_FILE)
     return path
 
 
@@ -33,9 +33,9 @@ def test_an_untouched_run_is_reproduced(tmp_path: Path) -> None:
 def test_touched_files_are_named(tmp_path: Path, what: str) -> None:
     run = run_with(tmp_path / "a", [1.0])
     if what == "changed":
-        (run / SCORES).write_bytes((run / SCORES).read_bytes() + b"x")
+        (run / SCORES_FILE).write_bytes((run / SCORES_FILE).read_bytes() + b"x")
     elif what == "gone":
-        (run / SCORES).unlink()
+        (run / SCORES_FILE).unlink()
     else:
         (run / "model").mkdir()
         (run / "model" / "extra.bin").write_bytes(b"x")
@@ -76,7 +76,7 @@ def test_null_names_are_matched(tmp_path: Path) -> None:
     for name in "ab":
         with recording(open_run(IDENTITY, tmp_path / name)) as run:
             table = scores([1.0, 0.0], [0.5, 0.25], [None, None])
-            write_table(table.with_columns(pl.col("user_id")), SCHEMA, run.path / SCORES)
+            write_table(table.with_columns(pl.col("user_id")), SCORES, run.path / SCORES_FILE)
             paths.append(run.path)
     found = verify(*paths)
     assert (found.problems, found.n_margins) == ([], 2)

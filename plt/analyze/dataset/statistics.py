@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from plt.analyze.dataset.verdict import Evidence, Verdict, verdict
-from plt.analyze.intervals.figures import figure_json
+from plt.analyze.intervals.figures import interval_json
 from plt.analyze.intervals.uncertainty import Interval
 from plt.analyze.votes.agreement import Agreement, agreement, krippendorff_alpha
 from plt.analyze.votes.consistency import Consistency, consistency
@@ -99,10 +99,10 @@ class DatasetStatistics:
             "highly_divergent": self._divergence_json("highly_divergent"),
             "mv_acc": self._majority_json(),
             "minority_users": self._minority_json(),
-            "krippendorff_alpha": figure_json(self.alpha),
+            "krippendorff_alpha": interval_json(self.alpha),
             "agreement": {
-                "pairwise": figure_json(self.agreement.pairwise),
-                "item_mean": figure_json(self.agreement.item_mean),
+                "pairwise": interval_json(self.agreement.pairwise),
+                "item_mean": interval_json(self.agreement.item_mean),
             },
             "consistency": self._consistency_json(),
             "room": self._room_json(),
@@ -124,7 +124,7 @@ class DatasetStatistics:
 
     def _divergence_json(self, name: str) -> dict[str, Any]:
         table = {f"{rate:g}": getattr(each, name) for rate, each in self.noise_if_flip.items()}
-        return figure_json(getattr(self.divergence, name)) | {
+        return interval_json(getattr(self.divergence, name)) | {
             "noise_expected": self.noise_expected and getattr(self.noise_expected, name),
             "noise_if_flip": table or None,
         }
@@ -156,14 +156,14 @@ class DatasetStatistics:
             return None
         found, pairs = self.consistency, self.self_and_others
         document: dict[str, Any] = {
-            name: figure_json(getattr(found, name))
+            name: interval_json(getattr(found, name))
             for name in ("self_agreement", "cronbach_alpha", "flip_rate", "ceiling_upper_bound")
         }
         document |= {"n_repeated": found.n_repeated, "n_users": found.n_users}
         if pairs is None:
             return document | {"on_shared_pairs": None}
         names = ("self_agreement", "between_persons", "difference", "beyond_reliability")
-        on_shared: dict[str, Any] = {name: figure_json(getattr(pairs, name)) for name in names}
+        on_shared: dict[str, Any] = {name: interval_json(getattr(pairs, name)) for name in names}
         on_shared |= {"p": pairs.p_value, "n_repeated": pairs.n_cells, "n_users": pairs.n_users}
         return document | {"on_shared_pairs": on_shared}
 
@@ -178,8 +178,8 @@ class DatasetStatistics:
             "kind": low.kind,
             "reason": low.reason,
             "positive": self._room_is_positive(),
-            "own_vote_majority": figure_json(found.own_vote_majority),
-            "leave_one_out_majority": figure_json(found.leave_one_out_majority),
+            "own_vote_majority": interval_json(found.own_vote_majority),
+            "leave_one_out_majority": interval_json(found.leave_one_out_majority),
             "n_judgments": found.n_judgments,
             "room_if_consistency": {
                 f"{assumed:.1f}": list(each) for assumed, each in found.if_consistency.items()

@@ -4,7 +4,7 @@ import polars as pl
 
 from plt.analyze.dataset.statistics import DatasetStatistics
 from plt.analyze.intervals.uncertainty import Interval
-from plt.data.tables.schema import METRICS, conform
+from plt.data.tables.schema import METRICS_TABLE, conform
 from plt.data.tables.table import Meta
 
 COMMAND = "dataset-stats"
@@ -40,8 +40,8 @@ def statistics_table(statistics: DatasetStatistics, meta: Meta, seed: int) -> pl
         "n_ties": statistics.votes.n_ties,
     }
     rows = [about | _row(name, found) for name, found in _figures(statistics).items()]
-    types = {column.name: column.dtype for column in METRICS.columns}
-    return conform(pl.DataFrame(rows, schema_overrides=types), METRICS)
+    types = {column.name: column.dtype for column in METRICS_TABLE.columns}
+    return conform(pl.DataFrame(rows, schema_overrides=types), METRICS_TABLE)
 
 
 def _figures(statistics: DatasetStatistics) -> dict[str, Interval]:

@@ -1,10 +1,12 @@
-"""Figures without an interval, and how a figure is written into a documented JSON object."""
+"""How figures are written: one text and one JSON form of a value with its interval, everywhere."""
 
 from typing import Any
 
+from plt.analyze.intervals.significance import PairedDifference
 from plt.analyze.intervals.uncertainty import KIND_NONE, Interval, Target
 
 NOT_ASKED = "intervals were not asked for"
+MISSING = "-"
 
 
 def without_interval(
@@ -14,12 +16,52 @@ def without_interval(
     return Interval(value, None, None, target, KIND_NONE, 0.95, reason=reason)
 
 
-def figure_json(found: Interval) -> dict[str, Any]:
-    """Value, interval, what the interval generalises to, and why anything is null."""
+def interval_json(found: Interval) -> dict[str, Any]:
+    """A figure in a documented JSON object: what it generalises to, and why anything is null."""
     return {
         "value": found.value,
         "ci": None if found.low is None else [found.low, found.high],
         "target": found.target,
         "kind": found.kind,
+        "n_users": found.n_users,
+        "n_groups": found.n_groups,
+        "n": found.n_rows,
         "reason": found.reason,
     }
+
+
+def difference_json(
+    found: PairedDifference | None, p_adjusted: float | None
+) -> dict[str, Any] | None:
+    """A paired difference in a documented JSON object; null for the baseline itself."""
+    if found is None:
+        return None
+    return interval_json(found.interval) | {"p": found.p_value, "p_holm": p_adjusted}
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A figure, or a dash for what is missing (never 0)."""
+    return MISSING if value is None else f"{value:.{digits}f}"
+
+
+def with_interval(found: Interval, digits: int = 3) -> str:
+    """``0.712 [0.671, 0.753]``; the bounds are dashes where they are null."""
+    if found.value is None:
+        return MISSING
+    return f"{found.value:.{digits}f} [{number(found.low, digits)}, {number(found.high, digits)}]"
+
+
+def points(found: PairedDifference | None, digits: int = 1) -> str:
+    """A difference of accuracies in percentage points: ``+4.2 [+1.0, +7.4]``."""
+    if found is None or found.interval.value is None:
+        return MISSING
+    low, high = found.interval.low, found.interval.high
+    ends = [MISSING if end is None else f"{100 * end:+.{digits}f}" for end in (low, high)]
+    return f"{100 * found.interval.value:+.{digits}f} [{ends[0]}, {ends[1]}]"
+
+
+def p_value(p: float | None) -> str:
+    """``0.013``, or ``<0.001``."""
+    if p is None:
+        return MISSING
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

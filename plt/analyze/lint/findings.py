@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
-from plt.analyze.intervals.figures import figure_json
+from plt.analyze.intervals.figures import interval_json
 from plt.analyze.intervals.uncertainty import Interval
 
 Check: TypeAlias = Literal["format", "taste", "splits", "repeats", "labels", "control-tokens"]
@@ -59,7 +59,7 @@ class Finding:
             "what": self.what,
             "rows": self.rows,
             "share": self.share,
-            "figures": {name: figure_json(figure) for name, figure in self.figures.items()},
+            "figures": {name: interval_json(figure) for name, figure in self.figures.items()},
             "details": dict(self.details),
             "examples": [{"pair_id": one.pair_id, "text": one.text} for one in self.examples],
             "hint": self.hint,

@@ -18,8 +18,7 @@ from plt.analyze.intervals.uncertainty import Interval, Target, default_target
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.scores.novelty import KINDS
 from plt.data.tables.codes import dense_codes
-from plt.data.tables.schema import METRICS as METRICS_TABLE
-from plt.data.tables.schema import conform
+from plt.data.tables.schema import METRICS_TABLE, conform
 
 JUDGEMENT = ("pair_id", "user_id", "occurrence")
 MEASURED_BY = ("split", "user_split", "control", "n_shots")

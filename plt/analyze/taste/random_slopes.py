@@ -27,7 +27,7 @@ import numpy as np
 from scipy import special
 
 from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray
-from plt.analyze.intervals.figures import figure_json, without_interval
+from plt.analyze.intervals.figures import interval_json, without_interval
 from plt.analyze.intervals.significance import paired_difference
 from plt.analyze.intervals.uncertainty import Interval, default_target
 from plt.analyze.taste.conversations import Cells, cross_products, find_cells
@@ -61,8 +61,8 @@ class SlopeGain:
     def to_json(self) -> dict[str, Any]:
         """The `gain` object of `--json`."""
         return {
-            "log_loss": figure_json(self.log_loss),
-            "accuracy": figure_json(self.accuracy),
+            "log_loss": interval_json(self.log_loss),
+            "accuracy": interval_json(self.accuracy),
             "pooled_log_loss": self.pooled_log_loss,
             "pooled_accuracy": self.pooled_accuracy,
             "n_folds": self.n_folds,

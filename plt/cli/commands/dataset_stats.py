@@ -80,11 +80,11 @@ def command(
         plot_statistics(statistics, plot)
     if out is not None:
         from plt.analyze.dataset.statistics_table import statistics_table
-        from plt.data.tables.schema import METRICS
+        from plt.data.tables.schema import METRICS_TABLE
         from plt.data.tables.table import write_table
 
         _, meta = source.votes()
-        write_table(statistics_table(statistics, meta, seed), METRICS, out, meta)
+        write_table(statistics_table(statistics, meta, seed), METRICS_TABLE, out, meta)
     from plt.cli.pages.dataset_statistics import statistics_blocks
 
     return Result(data=statistics.to_json(), blocks=statistics_blocks(statistics))

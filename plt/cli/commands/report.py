@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plt.cli.shell.options import Config, Json, Out, Quiet
-from plt.cli.shell.streams import Block, Result, Table
+from plt.cli.shell.streams import Block, Result, Table, say
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Comparison
     from plt.analyze.comparison.entries import Entry
-from plt.study.entries import load_entries
 
 FORMATS = ("auto", "rich", "markdown", "json")
 USERS = ("seen", "unseen", "all")
@@ -74,12 +73,13 @@ def command(
     from plt.cli.shell.render import to_json, to_markdown, to_terminal
     from plt.data.tables.files import write_text
     from plt.data.tables.schema import SPLITS
+    from plt.study.entries import load_entries
 
     _check(form, FORMATS, "--format")
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
     _check(pivot, PIVOTS, "--pivot")
-    entries = load_entries(run_sources(runs))
+    entries = load_entries(run_sources(runs), say)
     kind = None if users == "all" else users
     found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
     tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
@@ -136,8 +136,8 @@ def _implicit(entries: list[Entry], split: str, minority: str) -> dict[str, Any]
     """
     import polars as pl
 
+    from plt.analyze.intervals.figures import interval_json
     from plt.analyze.scores.implicit_accuracy import implicit_accuracy
-    from plt.cli.pages.numbers import interval_json
 
     rare = [name.strip() for name in minority.split(",") if name.strip()]
     found = {}

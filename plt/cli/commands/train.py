@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,14 +21,11 @@ from plt.cli.shell.options import (
     Settings,
 )
 from plt.cli.shell.streams import Result, progress_bar, say, typed
-from plt.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.data.tables.preferences import Preferences
-    from plt.study.execute import Outcome, Session
-    from plt.study.plan import Asked, Cell, Plan
+    from plt.study.outcome import Outcome
 
 DEFAULT_DATA = "synthetic:attributes"
 
@@ -118,9 +112,11 @@ def command(
 
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
-    from plt.cli.shell.inputs import compute_options
-    from plt.study.execute import Session, scratch_folder
-    from plt.study.plan import Asked, method_names, plan
+    from plt.cli.shell.inputs import compute_options, load_preferences
+    from plt.data.tables.content import input_hashes
+    from plt.study.execute import execute
+    from plt.study.make_run import Session
+    from plt.study.plan import Asked, method_names, on_device, plan, split_if_needed
     from plt.train.runtime.launch import launch as start
     from plt.train.runtime.processes import world_size
 
@@ -136,62 +132,19 @@ def command(
     }
     method_names(method)  # a name that is wrong is said before any table is read
     asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
-    asked = replace(asked, accelerated=_accelerated(asked, device))
-    prefs = _split_table(data or DEFAULT_DATA, seed)
+    asked = on_device(asked, device)
+    prefs = split_if_needed(load_preferences(data or DEFAULT_DATA), seed, say)
     people = _users_table(users)
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
-    if out is not None and len(cells.cells) > 1:
-        raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
-    _say_plan(cells, asked.accelerated)
     arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
-    with progress_bar() as progress, scratch_folder() as scratch:
+    with progress_bar() as progress:
         compute = compute_options(device, dtype, batch_size, progress)
-        inputs = _inputs(prefs, people)
         session = Session(
-            prefs, people, compute, seed, runs, out, arguments, force, inputs, scratch
-        )
-        outcome = _run_all(cells.cells, session, fit_baseline=baseline)
-    return _result(outcome, cells.skipped)
-
-
-def _accelerated(asked: Asked, device: str) -> bool:
-    """Whether nobody typed how to tune, and a model that was named runs on an accelerator."""
-    from plt.settings import parse_settings
-
-    models = [name.strip() for name in (asked.models or "").split(",") if name.strip()]
-    typed = asked.shared["tune"] is not None or "tune" in parse_settings(asked.settings)
-    if typed or all(name.startswith("builtin:") for name in models):
-        return False
-    from plt.train.runtime.devices import resolve_device
-
-    return resolve_device(device).type != "cpu"
-
-
-def _say_plan(found: Plan, accelerated: bool) -> None:
-    """Says what is left out, and what an accelerator decided where nobody typed --tune."""
-    for name, reason in found.skipped.items():
-        say(f"{name} is left out: {reason}")
-    if not accelerated:
-        return
-    lora = "; ".join(cell.label for cell in found.cells if cell.tune_chosen)
-    heads = "; ".join(cell.label for cell in found.cells if cell.config.get("tune") == "head")
-    if lora:
-        say(f"there is an accelerator, so this is --tune lora (else type --tune head): {lora}")
-    if heads:
-        say(f"this is --tune head: {heads}")
-
-
-def _split_table(data: str, seed: int) -> Preferences:
-    from plt.cli.shell.inputs import load_preferences
-    from plt.data.splitting.splits import SplitPlan, is_split, split
-
-    prefs = load_preferences(data)
-    if is_split(prefs):
-        return prefs
-    made = split(prefs, SplitPlan(seed=seed))
-    unit = (made.meta.split or {})["unit"]
-    say(f"the table had no split: divided by {unit}, with 20 % of the users kept unseen")
-    return made
+            prefs, people, compute, seed, runs, say, input_hashes(prefs, people), arguments,
+            out=out, force=force,
+        )  # fmt: skip
+        outcome = execute(cells, session, fit_baseline=baseline)
+    return _result(outcome)
 
 
 def _users_table(path: Path | None) -> pl.DataFrame | None:
@@ -203,39 +156,14 @@ def _users_table(path: Path | None) -> pl.DataFrame | None:
     return read_table(path, USERS)[0]
 
 
-def _inputs(prefs: Preferences, people: pl.DataFrame | None) -> dict[str, str]:
-    from plt.data.tables.content import input_hashes, users_hash
-
-    found = input_hashes(prefs)
-    return found if people is None else found | {"users": users_hash(people)}
-
-
-def _run_all(cells: Sequence[Cell], session: Session, *, fit_baseline: bool) -> Outcome:
-    """Every cell in order; gains after the methods of each model and training size."""
-    from plt.study.execute import Outcome, run_cell
-    from plt.study.gains import add_gains
-
-    outcome = Outcome()
-    for _, group in itertools.groupby(cells, key=lambda cell: cell.group):
-        before = len(outcome.done)
-        for cell in group:
-            run_cell(cell, session, outcome, alone=len(cells) == 1)
-        add_gains(outcome.done[before:], session, fit_baseline=fit_baseline)
-    return outcome
-
-
-def _result(outcome: Outcome, skipped: Mapping[str, str]) -> Result:
-    entries = [entry for _, entry in outcome.done]
-    if outcome.failed:
-        labels = ", ".join(label for label, _ in outcome.failed)
-        say(f"{len(outcome.failed)} of {len(entries) + len(outcome.failed)} runs failed: {labels}")
-    paths = [entry["run"] for entry in entries]
+def _result(outcome: Outcome) -> Result:
+    made, failed = outcome.made, outcome.failed
+    if failed:
+        labels = ", ".join(each.label for each in failed)
+        say(f"{len(failed)} of {len(made) + len(failed)} runs failed: {labels}")
+    paths = [str(run.path) for run in made]
     return Result(
-        data={
-            "runs": entries,
-            "skipped": [{"method": name, "reason": why} for name, why in skipped.items()],
-            "failed": [{"run": label, "reason": why} for label, why in outcome.failed],
-        },
+        data=outcome.to_json(),
         lines=tuple(paths),
         exit_code=outcome.exit_code,
         hint=f"plt report {' '.join(paths)}" if paths else None,

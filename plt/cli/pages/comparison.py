@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from plt.cli.pages.numbers import (
+from plt.analyze.intervals.figures import (
     MISSING,
     difference_json,
     interval_json,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plt.cli.pages.numbers import MISSING, number, with_interval
+from plt.analyze.intervals.figures import MISSING, number, with_interval
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:

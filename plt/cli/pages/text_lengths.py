@@ -14,7 +14,7 @@ MAX_ROWS = 40
 
 def length_table(lengths: Sequence[WrittenLength]) -> str:
     """Words and tokens by person, as Markdown."""
-    from plt.cli.pages.numbers import number
+    from plt.analyze.intervals.figures import number
     from plt.cli.shell.render import to_markdown
     from plt.cli.shell.streams import Table
 
@@ -43,7 +43,7 @@ def length_table(lengths: Sequence[WrittenLength]) -> str:
 
 def length_json(row: WrittenLength) -> dict[str, Any]:
     """One row as `plt generate --json` prints it."""
-    from plt.cli.pages.numbers import interval_json
+    from plt.analyze.intervals.figures import interval_json
 
     return {
         "system": row.system,

@@ -27,14 +27,14 @@ HINT = "--map prompt=COLUMN --map response_1=COLUMN --map response_2=COLUMN --ma
 
 
 @dataclass(frozen=True)
-class Plan:
+class FilePlan:
     """What a raw file is: its form (`chosen`, `pair` or `rating`), and the source of each field."""
 
     form: str
     sources: Mapping[str, str]
 
 
-def plan_of(table: RawTable, mapped: Mapping[str, str], say: Say) -> Plan:
+def plan_of(table: RawTable, mapped: Mapping[str, str], say: Say) -> FilePlan:
     """Decides the form of a file and where each field stands, by `--map` and else by names.
 
     Args:
@@ -70,7 +70,7 @@ def plan_of(table: RawTable, mapped: Mapping[str, str], say: Say) -> Plan:
         say(f"read as the {form} form with {', '.join(guessed)}")
     if form == "pair" and "label" not in found:
         say("no label column: pairs without judgements")
-    return Plan(form, found)
+    return FilePlan(form, found)
 
 
 def _lacking(table: RawTable, name: str, mapped: Mapping[str, str]) -> str:

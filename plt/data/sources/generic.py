@@ -20,7 +20,7 @@ from plt.data.reading import field_map as columns
 from plt.data.reading.chosen_rows import read_chosen
 from plt.data.reading.conversation import Message, prompt_series, to_messages
 from plt.data.reading.field_map import STAR, Cells, judgements, positions, texts
-from plt.data.reading.forms import ROW_FIELDS, Plan, plan_of
+from plt.data.reading.forms import ROW_FIELDS, FilePlan, plan_of
 from plt.data.reading.labels import parse_label_values, read_labels
 from plt.data.reading.ratings import PairRule, pairs_of_ratings
 from plt.data.reading.raw_files import RawTable, Say, no_collection, read, warn
@@ -129,7 +129,7 @@ def _without_copies(table: RawTable, options: GenericOptions, say: Say) -> RawTa
     return table
 
 
-def _prompts(table: RawTable, plan: Plan) -> list[list[Message] | None]:
+def _prompts(table: RawTable, plan: FilePlan) -> list[list[Message] | None]:
     parts = columns.split_sources(table, plan.sources["prompt"])
     if len(parts) == 1:
         cells = columns.values(table, parts[0])
@@ -149,7 +149,7 @@ def _answers(table: RawTable, source: str) -> list[str | None]:
     return list(columns.each(table, source, columns.values(table, source), read_answer))
 
 
-def _row_fields(table: RawTable, plan: Plan, options: GenericOptions, say: Say) -> pl.DataFrame:
+def _row_fields(table: RawTable, plan: FilePlan, options: GenericOptions, say: Say) -> pl.DataFrame:
     """User, group, splits, subset and profile of every row, as texts."""
     found: dict[str, Sequence[str | None]] = {}
     for name in ROW_FIELDS:
@@ -178,7 +178,7 @@ def _row_fields(table: RawTable, plan: Plan, options: GenericOptions, say: Say) 
     return frame.with_row_index("row") if found else pl.DataFrame({"row": range(table.height)})
 
 
-def _side_fields(table: RawTable, plan: Plan) -> dict[str, list[Any]]:
+def _side_fields(table: RawTable, plan: FilePlan) -> dict[str, list[Any]]:
     """Scores and source names of the two responses, where the file has both."""
     found: dict[str, list[Any]] = {}
     for name in ("score", "source"):
@@ -230,7 +230,7 @@ def _refuse_two_users(options: GenericOptions) -> None:
         )
 
 
-def _pair_form(table: RawTable, plan: Plan, options: GenericOptions, say: Say) -> _Rows:
+def _pair_form(table: RawTable, plan: FilePlan, options: GenericOptions, say: Say) -> _Rows:
     names = plan.sources["response_1"], plan.sources["response_2"]
     sides = _side_fields(table, plan)
     frame = _row_fields(table, plan, options, say).with_columns(
@@ -249,7 +249,7 @@ def _pair_form(table: RawTable, plan: Plan, options: GenericOptions, say: Say) -
     return kept, {NO_LABEL: judged.height - kept.height}
 
 
-def _chosen_form(table: RawTable, plan: Plan, options: GenericOptions, say: Say) -> _Rows:
+def _chosen_form(table: RawTable, plan: FilePlan, options: GenericOptions, say: Say) -> _Rows:
     names = plan.sources["chosen"], plan.sources["rejected"]
     prompt = plan.sources.get("prompt")
     pairs = read_chosen(table, *names, prompt, say)
@@ -265,7 +265,7 @@ def _chosen_form(table: RawTable, plan: Plan, options: GenericOptions, say: Say)
     return frame, pairs.dropped
 
 
-def _rating_form(table: RawTable, plan: Plan, options: GenericOptions, say: Say) -> _Rows:
+def _rating_form(table: RawTable, plan: FilePlan, options: GenericOptions, say: Say) -> _Rows:
     prompts = _prompts(table, plan)
     fields = _row_fields(table, plan, options, say).with_columns(
         prompt_series(prompts),
@@ -299,7 +299,7 @@ def _starred(table: RawTable, source: str) -> str:
     return f"{source}.{STAR}" if any(isinstance(cell, list) for cell in cells) else source
 
 
-def _ratings(table: RawTable, plan: Plan) -> tuple[pl.DataFrame, bool]:
+def _ratings(table: RawTable, plan: FilePlan) -> tuple[pl.DataFrame, bool]:
     """One row a scored response: row, user_id (where a cell says it), response, source, score."""
     response = _starred(table, plan.sources["response"])
     score = _starred(table, plan.sources["score"])
@@ -330,7 +330,7 @@ def _ratings(table: RawTable, plan: Plan) -> tuple[pl.DataFrame, bool]:
     return ratings, "user_id" in ratings.columns
 
 
-_FORMS: Mapping[str, Callable[[RawTable, Plan, GenericOptions, Say], _Rows]] = {
+_FORMS: Mapping[str, Callable[[RawTable, FilePlan, GenericOptions, Say], _Rows]] = {
     "chosen": _chosen_form,
     "pair": _pair_form,
     "rating": _rating_form,

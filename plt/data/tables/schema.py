@@ -117,7 +117,7 @@ SCORES = TableSchema(
     ),
 )
 
-METRICS = TableSchema(
+METRICS_TABLE = TableSchema(
     "metrics",
     1,
     (
@@ -195,7 +195,7 @@ VERDICTS = TableSchema(
     ),
 )
 
-TABLES = (PREFERENCES, USERS, SCORES, METRICS, GENERATIONS, VERDICTS)
+TABLES = (PREFERENCES, USERS, SCORES, METRICS_TABLE, GENERATIONS, VERDICTS)
 SCHEMAS = {schema.name: schema for schema in TABLES}
 
 

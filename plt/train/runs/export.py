@@ -14,21 +14,21 @@ import torch
 from jinja2.exceptions import TemplateError
 from numpy.typing import NDArray
 
-from plt.data.run import SCORES
-from plt.data.tables.table import read_meta
+from plt.data.run import SCORES_FILE
 from plt.data.tables.files import write_text
+from plt.data.tables.table import read_meta
 from plt.errors import FailedError, UsageError
-from plt.train.models.backbone import load_body, load_tokenizer, pad_batch
-from plt.train.runtime.devices import quiet, resolve_dtype
-from plt.train.multi_user.individual_lora import BatchedUsers
-from plt.train.multi_user.individuals import TunedUsers
-from plt.train.multi_user.fine_tune import load_tuned
-from plt.train.runs.fitted_run import POPULATION, FittedRun
 from plt.train.heads.head_table import HeadTable
 from plt.train.method import FloatArray, IntArray
+from plt.train.models.backbone import load_body, load_tokenizer, pad_batch
+from plt.train.models.probes import PROBES
 from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import Ids, TextEncoder, text_encoder
-from plt.train.models.probes import PROBES
+from plt.train.multi_user.fine_tune import load_tuned
+from plt.train.multi_user.individual_lora import BatchedUsers
+from plt.train.multi_user.individuals import TunedUsers
+from plt.train.runs.fitted_run import POPULATION, FittedRun
+from plt.train.runtime.devices import quiet, resolve_dtype
 from plt.train.tuning.tuned_reward import TunedReward
 
 # Methods whose reward is one scalar head on one backbone.
@@ -331,7 +331,7 @@ def _checked(folder: Path, expected: FloatArray, encoder: TextEncoder, dtype: st
 def _describe(folder: Path, made: Exported, fitted: FittedRun) -> None:
     """A model card, and a file by which plt knows its own export again."""
     identity = fitted.run.identity
-    scores = fitted.run.path / SCORES
+    scores = fitted.run.path / SCORES_FILE
     meta = read_meta(scores)[0] if scores.exists() else None
     facts = {
         "run": fitted.run.run_id,

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from plt.data.tables.preferences import Preferences
 from plt.data.run import CHECKPOINTS
+from plt.data.tables.preferences import Preferences
 from plt.train.judgements import training_view
-from plt.train.method import Method, TrainContext
-from plt.train.registry import METHODS
+from plt.train.method import Method, MethodCard, TrainContext
 from plt.train.runs.scoring import SHUFFLED_IDS, WRONG_USER, Label, Scores, score_pairs
 from plt.train.runs.shams import Sham, shuffled_ids
 
@@ -38,6 +37,7 @@ def fit_and_score(
     label: Label,
     splits: Sequence[str] = SCORED_SPLITS,
     *,
+    card: MethodCard | None = None,
     sham: Sham = "score",
     learn_from: Preferences | None = None,
 ) -> Fitted:
@@ -47,9 +47,10 @@ def fit_and_score(
         prefs: The whole split table.
         method: Not yet fitted.
         ctx: Seed, work directory, compute.
-        label: What identifies the run; its seed must be that of `ctx`. A method whose card says
-            that it reads the truth is told that of `prefs`.
+        label: What identifies the run; its seed must be that of `ctx`.
         splits: Which rows to score.
+        card: The method's. Only one that says so is told the truth of `prefs`; without a card
+            nothing is told.
         sham: ``score`` adds scores as the wrong user; ``train`` also fits the method a second time
             with shuffled ids (`plt.train.runs.shams`) and scores the same rows with that.
         learn_from: A sample of `prefs` whose training view is learnt from instead.
@@ -64,8 +65,8 @@ def fit_and_score(
         FailedError: The fit diverges, or a margin is not finite.
     """
     view = training_view(learn_from or prefs)
-    if (card := METHODS.get(label.method)) is not None and card.reads_truth:
-        ctx = replace(ctx, truth=prefs.meta.truth)
+    told = prefs.meta.truth if card is not None and card.reads_truth else None
+    ctx = replace(ctx, truth=told)
     fitted = method.fit(view, ctx)
     rows, dropped = _scored_rows(prefs, splits)
     passes = [score_pairs(fitted, rows, label)]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from plt.data.tables.preferences import Preferences
 from plt.data.run import CONFIG, MODEL, Run, load_run
+from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError
 from plt.train.method import Compute, Method
 from plt.train.models.source import resolve_model

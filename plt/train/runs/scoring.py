@@ -43,7 +43,7 @@ class Scores:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScoringRows:
     """N judgements as a scorer sees them.
 
     Attributes:
@@ -171,17 +171,17 @@ def _refuse_unknown(scored_as: Mapping[str | None, str | None], users: Sequence[
         )
 
 
-def _plan(votes: pl.DataFrame, pairs: pl.DataFrame, users: Sequence[str | None]) -> Plan:
+def _plan(votes: pl.DataFrame, pairs: pl.DataFrame, users: Sequence[str | None]) -> ScoringRows:
     judged = pairs.join(votes.select("pair_id").unique(), on="pair_id", how="semi").sort("pair_id")
     texts, first, second = distinct_texts(judged)
     index = judged.select("pair_id").with_row_index("pair")
     found = votes.select("pair_id").join(index, on="pair_id", how="left", maintain_order="left")
     pair = found["pair"].to_numpy().astype(np.int64)
-    return Plan(texts, first[pair], second[pair], users)
+    return ScoringRows(texts, first[pair], second[pair], users)
 
 
 def _score_range(
-    method: Method, plan: Plan, start: int, stop: int
+    method: Method, plan: ScoringRows, start: int, stop: int
 ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """Margins, and rewards of a and b where the method has them, of judgements start to stop.
 

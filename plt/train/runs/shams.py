@@ -1,9 +1,9 @@
 """Shams: what a method gains when the link between a person and their taste is cut.
 
 A sham asserts "no gain over a user-blind model", never "equal to it": a method that is given wrong
-people may well be worse. `wrong-user` (`plt.train.runs.scoring.wrong_users`) asks a fitted method about
-somebody else. `shuffled-ids` fits again where the ids mean nothing, and so shows what of a gain
-comes from the method's other parts: more parameters, more tuning, another population model.
+people may well be worse. `wrong-user` (`plt.train.runs.scoring.wrong_users`) asks a fitted method
+about somebody else. `shuffled-ids` fits again where the ids mean nothing, and so shows what of a
+gain comes from the method's other parts: more parameters, more tuning, another population model.
 """
 
 from dataclasses import replace

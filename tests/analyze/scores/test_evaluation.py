@@ -10,8 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from plt.analyze.registry import METRICS
 from plt.analyze.scores.evaluation import compute, evaluation_rows, measure, select_rows
-from plt.data.tables.schema import METRICS as SCHEMA
-from plt.data.tables.schema import validate
+from plt.data.tables.schema import METRICS_TABLE, validate
 from tests.analyze.score_tables import scores
 
 
@@ -118,7 +117,7 @@ def test_measure_makes_a_valid_table_for_every_part() -> None:
     )  # fmt: skip
     sham = table.with_columns(control=pl.lit("wrong-user"))
     made = measure(pl.concat([table, sham.cast(dict(table.schema))]), command="train")
-    assert validate(made, SCHEMA) == []
+    assert validate(made, METRICS_TABLE) == []
     parts = made.select("split", "control").unique()
     assert parts.height == 4
     assert made.filter(metric="accuracy")["n_pairs"].sum() == 2 * 4 * n // 2

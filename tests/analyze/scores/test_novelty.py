@@ -11,8 +11,7 @@ from plt.analyze.scores.evaluation import compute, evaluation_rows, measure
 from plt.analyze.scores.minority_flags import with_minority
 from plt.analyze.scores.novelty import KINDS, with_novelty
 from plt.data.tables.preferences import Preferences, build
-from plt.data.tables.schema import METRICS as SCHEMA
-from plt.data.tables.schema import validate
+from plt.data.tables.schema import METRICS_TABLE, validate
 from plt.data.tables.table import Meta
 from tests.analyze.score_tables import scores
 from tests.data.made_tables import raw_frame, user_turn
@@ -78,7 +77,7 @@ def test_kinds_are_measured_apart_and_sum_to_all() -> None:
     margin = np.where(np.arange(40) % 8 < 4, 1.0, -1.0)
     table = scores([1.0] * 40, margin, [f"u{i % 5}" for i in range(40)], novelty=kinds)
     made = measure(table, command="train")
-    assert validate(made, SCHEMA) == []
+    assert validate(made, METRICS_TABLE) == []
     names = ["known_pairs_accuracy", "new_pairs_accuracy", "new_responses_accuracy",
              "new_prompts_accuracy"]  # fmt: skip
     pooled = made.filter(pl.col("metric").is_in(names), pl.col("average") == "pair")

@@ -1,6 +1,7 @@
 """What is tuned how where nobody types --tune: heads, or adapters where an accelerator is."""
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,10 @@ import torch
 
 import plt.train.runtime.devices
 from plt.cli import main
-from plt.cli.commands.train import _accelerated
 from plt.data.run import load_run
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import write_preferences
-from plt.study.plan import Asked, plan
+from plt.study.plan import Asked, on_device, plan
 from tests.contracts.population import population
 from tests.data.made_tables import crossed
 from tests.train.tiny_models import save_tiny
@@ -56,9 +56,11 @@ def test_only_a_named_model_asks_for_the_device(monkeypatch: pytest.MonkeyPatch)
         ("org/model", FLAGS, ("tune=full",), False),
     ):
         asked = Asked("bt", models, flags, settings, None, "total", None)
-        assert _accelerated(asked, "auto") is expected
+        assert on_device(asked, "auto").accelerated is expected
     monkeypatch.setattr(plt.train.runtime.devices, "resolve_device", lambda _: torch.device("cpu"))
-    assert not _accelerated(Asked("bt", "org/model", FLAGS, (), None, "total", None), "auto")
+    assert not on_device(
+        Asked("bt", "org/model", FLAGS, (), None, "total", None), "auto"
+    ).accelerated
 
 
 def test_the_choice_is_said_and_stands_in_manifest_and_config(
@@ -66,7 +68,9 @@ def test_the_choice_is_said_and_stands_in_manifest_and_config(
 ) -> None:
     """The detector alone is made to see what is not here; the run itself is a real one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("plt.cli.commands.train._accelerated", lambda *_: True)
+    monkeypatch.setattr(
+        "plt.study.plan.on_device", lambda asked, _: replace(asked, accelerated=True)
+    )
     prefs = split(crossed(3, 16), SplitPlan(by="pair", unseen_users=0))
     write_preferences(prefs, tmp_path / "t.parquet")
     model = str(save_tiny(tmp_path / "m"))
@@ -77,6 +81,8 @@ def test_the_choice_is_said_and_stands_in_manifest_and_config(
     run = Path(found.out.strip())
     assert load_run(run).identity.config["set"]["tune"] == "lora"
     assert tomllib.loads((run / "config.toml").read_text())["train"]["set"]["tune"] == "lora"
-    monkeypatch.setattr("plt.cli.commands.train._accelerated", lambda *_: False)
+    monkeypatch.setattr(
+        "plt.study.plan.on_device", lambda asked, _: replace(asked, accelerated=False)
+    )
     assert main(["train", "--config", str(run / "config.toml")]) == 0
     assert "done already" in capfd.readouterr().err

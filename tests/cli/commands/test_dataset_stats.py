@@ -12,7 +12,7 @@ import pytest
 
 from plt.cli import main
 from plt.data.tables.preferences import Preferences, build, write_preferences
-from plt.data.tables.schema import METRICS
+from plt.data.tables.schema import METRICS_TABLE
 from plt.data.tables.table import Meta, read_table
 from tests.analyze.populations_of_voters import camps, one_truth, sampled_votes
 from tests.data.made_tables import crossed
@@ -99,7 +99,7 @@ def test_a_piped_table_gives_the_same(
 def test_out_is_a_metrics_table(contested: Path, tmp_path: Path) -> None:
     out = tmp_path / "metrics.parquet"
     assert main(["dataset-stats", str(contested), "-o", str(out)]) == 0
-    table, meta = read_table(out, METRICS)
+    table, meta = read_table(out, METRICS_TABLE)
     assert meta.dataset == "toy"
     named = {row["metric"]: row for row in table.iter_rows(named=True)}
     assert named["self_minus_others"]["ci_low"] > 0

@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from plt.cli import main
-from plt.data.run import SCORES, load_run
+from plt.data.run import SCORES_FILE, load_run
 from plt.data.tables.preferences import write_preferences
-from plt.data.tables.schema import SCORES as SCORES_SCHEMA
+from plt.data.tables.schema import SCORES
 from plt.data.tables.table import read_table
 from tests.contracts.population import population
 from tests.contracts.smaller import write_model
@@ -53,9 +53,9 @@ def test_policies_begin_from_an_sft_run(table: Path, capfd: Capture) -> None:
     again, said = run(capfd, *line)
     assert again.strip() == entry["run"]
     assert "done already" in said
-    scores, _ = read_table(Path(entry["run"]) / SCORES, SCORES_SCHEMA)
+    scores, _ = read_table(Path(entry["run"]) / SCORES_FILE, SCORES)
     strangers, _ = run(capfd, "score", entry["run"], data, "-o", "scores.parquet")
-    frame, _ = read_table(Path("scores.parquet"), SCORES_SCHEMA)
+    frame, _ = read_table(Path("scores.parquet"), SCORES)
     key = ["pair_id", "user_id", "occurrence"]
     own = scores.filter(pl.col("control").is_null())
     both = own.join(frame, on=key, suffix="_again")

@@ -12,11 +12,10 @@ import polars as pl
 import pytest
 
 from plt.cli import main
-from plt.data.run import SCORES, load_run
+from plt.data.run import SCORES_FILE, load_run
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import read_preferences, write_preferences
-from plt.data.tables.schema import METRICS as METRICS_SCHEMA
-from plt.data.tables.schema import SCORES as SCORES_SCHEMA
+from plt.data.tables.schema import METRICS_TABLE, SCORES
 from plt.data.tables.table import read_table
 from plt.data.verify import verify
 from tests.data.made_tables import crossed
@@ -44,13 +43,13 @@ def test_a_run_holds_everything(table: Path, capfd: pytest.CaptureFixture[str]) 
     (run,) = train(capfd, str(table), "--method", "length")
     names = {path.name for path in run.iterdir()}
     assert {"manifest.json", "config.toml", "scores.parquet", "metrics.parquet", "model"} <= names
-    scores, meta = read_table(run / SCORES, SCORES_SCHEMA)
+    scores, meta = read_table(run / SCORES_FILE, SCORES)
     prefs = read_preferences(table)
     assert scores.filter(pl.col("control").is_null()).height + sum(meta.dropped.values()) == (
         prefs.votes.height
     )
     assert set(scores["split"].unique()) == {"val", "test"}
-    metrics, _ = read_table(run / "metrics.parquet", METRICS_SCHEMA)
+    metrics, _ = read_table(run / "metrics.parquet", METRICS_TABLE)
     assert metrics["value"].null_count() < metrics.height
     record = load_run(run).record
     assert record["peak_memory_mib"] > 0
@@ -157,8 +156,8 @@ def test_score_report_and_verify(
     assert "pooled" in (tmp_path / "r.md").read_text()
     capfd.readouterr()
     assert main(["score", names[2], str(table), "-o", "s.parquet"]) == 0
-    scored, _ = read_table(tmp_path / "s.parquet", SCORES_SCHEMA)
-    stored, _ = read_table(runs[2] / SCORES, SCORES_SCHEMA)
+    scored, _ = read_table(tmp_path / "s.parquet", SCORES)
+    stored, _ = read_table(runs[2] / SCORES_FILE, SCORES)
     key = ["pair_id", "user_id", "occurrence"]
     text = pl.col("user_id").cast(pl.String)
     own = stored.filter(pl.col("control").is_null()).with_columns(text)
@@ -166,7 +165,7 @@ def test_score_report_and_verify(
     assert both.height == own.height
     assert (both["margin"] - both["margin_again"]).abs().max() == 0
     assert main(["verify", names[0]]) == 0
-    (runs[0] / SCORES).write_bytes(b"PAR1")
+    (runs[0] / SCORES_FILE).write_bytes(b"PAR1")
     capfd.readouterr()
     assert main(["verify", names[0], "--json"]) == 1
     assert json.loads(capfd.readouterr().out)["reproduced"] is False

@@ -14,11 +14,10 @@ import polars as pl
 import pytest
 
 from plt.cli import main
-from plt.data.run import SCORES, load_manifest, load_run
+from plt.data.run import SCORES_FILE, load_manifest, load_run
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import Preferences, build, read_preferences, write_preferences
-from plt.data.tables.schema import METRICS as METRICS_SCHEMA
-from plt.data.tables.schema import SCORES as SCORES_SCHEMA
+from plt.data.tables.schema import METRICS_TABLE, SCORES
 from plt.data.tables.table import Meta, read_table
 from plt.data.verify import verify
 from plt.study.plan import Asked, plan
@@ -53,7 +52,7 @@ def train_json(capfd: Capture, *line: str) -> dict[str, Any]:
 
 
 def controls(run: Path) -> set[str | None]:
-    scores, _ = read_table(run / SCORES, SCORES_SCHEMA)
+    scores, _ = read_table(run / SCORES_FILE, SCORES)
     return set(scores["control"].cast(pl.String).unique().to_list())
 
 
@@ -121,7 +120,7 @@ def test_shams_are_part_of_the_run(
     (other,), _ = train(capfd, *line)
     assert other != run
     own = [
-        read_table(path / SCORES, SCORES_SCHEMA)[0].filter(pl.col("control").is_null())
+        read_table(path / SCORES_FILE, SCORES)[0].filter(pl.col("control").is_null())
         for path in (run, other)
     ]
     assert own[0].drop("run_id").equals(own[1].drop("run_id"))
@@ -141,7 +140,7 @@ def test_metrics_of_minorities_and_of_what_was_new_stand_in_every_run(
     table: Path, capfd: Capture
 ) -> None:
     (run,), _ = train(capfd, str(table), "--method", "length")
-    metrics, _ = read_table(run / "metrics.parquet", METRICS_SCHEMA)
+    metrics, _ = read_table(run / "metrics.parquet", METRICS_TABLE)
     test = metrics.filter(split="test", average="user")
     found = {row["metric"]: row for row in test.iter_rows(named=True)}
     assert found["new_prompts_accuracy"]["n_pairs"] == found["accuracy"]["n_pairs"]
@@ -149,7 +148,7 @@ def test_metrics_of_minorities_and_of_what_was_new_stand_in_every_run(
     assert found["worst_decile_accuracy"]["value"] is not None
     minority = found["minority_accuracy"]
     assert minority["value"] is not None or "minority" in minority["interval"]
-    scores, _ = read_table(run / SCORES, SCORES_SCHEMA)
+    scores, _ = read_table(run / SCORES_FILE, SCORES)
     assert scores["novelty"].cast(pl.String).unique().to_list() == ["new prompt"]
 
 

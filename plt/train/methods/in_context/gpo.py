@@ -141,9 +141,9 @@ class Gpo:
 
 
 def _network(config: Config, features: int, seed: int) -> "Reader":
-    from plt.train.methods.in_context.gpo_network import Reader, Shape
+    from plt.train.methods.in_context.gpo_network import Reader, ReaderShape
 
-    shape = Shape(
+    shape = ReaderShape(
         features=features,
         width=config.width,
         layers=config.layers,

@@ -18,7 +18,7 @@ has no maximum (neural processes bound it in this way; Le et al. 2018)."""
 
 
 @dataclass(frozen=True)
-class Shape:
+class ReaderShape:
     """What a network looks like; `gpo.Config` says what each field is."""
 
     features: int
@@ -66,7 +66,7 @@ class Reader(nn.Module):
     all that there is to read of somebody who judged nothing.
     """
 
-    def __init__(self, shape: Shape, seed: int) -> None:
+    def __init__(self, shape: ReaderShape, seed: int) -> None:
         super().__init__()
         self.shape = shape
         width = shape.width

@@ -156,10 +156,10 @@ class Vpl:
 
 
 def _network(config: Config, features: int, seed: int) -> "Latent":
-    from plt.train.methods.in_context.vpl_network import Latent, Shape
+    from plt.train.methods.in_context.vpl_network import Latent, LatentShape
 
     default: EvalZ = "mean" if config.compat == "vpl" else "mean-projected"
-    shape = Shape(
+    shape = LatentShape(
         features=features,
         latent=config.latent,
         hidden=config.hidden,

@@ -26,7 +26,7 @@ ACTIVE_ABOVE = 0.01
 
 
 @dataclass(frozen=True)
-class Shape:
+class LatentShape:
     """What a network looks like; `vpl.Config` says what each field is."""
 
     features: int
@@ -48,7 +48,7 @@ class Latent(nn.Module):
     prior's mean, 0.
     """
 
-    def __init__(self, shape: Shape, seed: int) -> None:
+    def __init__(self, shape: LatentShape, seed: int) -> None:
         super().__init__()
         self.shape = shape
         self.draws: Tensor

@@ -232,9 +232,9 @@ class Pal:
 
 
 def _network(config: Config, features: int, logits: FloatArray, seed: int) -> "IdealPoints":
-    from plt.train.methods.personal.pal_network import IdealPoints, Shape
+    from plt.train.methods.personal.pal_network import IdealPoints, IdealPointShape
 
-    shape = Shape(
+    shape = IdealPointShape(
         features=features,
         dim=config.dim,
         hidden=config.hidden,

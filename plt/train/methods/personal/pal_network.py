@@ -25,7 +25,7 @@ TINY = 1e-12
 
 
 @dataclass(frozen=True)
-class Shape:
+class IdealPointShape:
     """What a network looks like; `pal.Config` says what each field is."""
 
     features: int
@@ -71,7 +71,9 @@ class IdealPoints(nn.Module):
     the text: phi has shape (T, 2 * features).
     """
 
-    def __init__(self, shape: Shape, logits: FloatArray, rng: np.random.Generator) -> None:
+    def __init__(
+        self, shape: IdealPointShape, logits: FloatArray, rng: np.random.Generator
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.logits = nn.Parameter(torch.from_numpy(logits))

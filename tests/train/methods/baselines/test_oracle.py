@@ -20,6 +20,7 @@ from plt.train.judgements import distinct_texts, training_view
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.methods.baselines.length import Length
 from plt.train.methods.baselines.oracle import Oracle
+from plt.train.registry import METHODS
 from plt.train.runs.fit_and_score import fit_and_score
 from plt.train.runs.scoring import Label, score_pairs
 from tests.contracts.population import population, simulated
@@ -128,23 +129,23 @@ def test_only_the_oracle_is_told_the_truth(tmp_path: Path) -> None:
             return self
 
     ctx = TrainContext(0, tmp_path)
-    fit_and_score(simulated(), Listening(), ctx, Label("run", "length", 0))
+    fit_and_score(simulated(), Listening(), ctx, Label("run", "length", 0), card=METHODS["length"])
     assert heard == [(None, None)]
-    fitted = fit_and_score(simulated(), Oracle(), ctx, LABEL).method
+    fitted = fit_and_score(simulated(), Oracle(), ctx, LABEL, card=METHODS["oracle"]).method
     assert fitted.truth == simulated().meta.truth  # type: ignore[attr-defined]
 
 
 def test_what_has_no_truth_is_refused_in_plain_words(tmp_path: Path) -> None:
     ctx = TrainContext(0, tmp_path)
     with pytest.raises(UsageError, match="this table has no known truth") as error:
-        fit_and_score(population(), Oracle(), ctx, LABEL)
+        fit_and_score(population(), Oracle(), ctx, LABEL, card=METHODS["oracle"])
     assert error.value.hint == "plt dataset-simulate attributes -o simulated.parquet"
     of_scores = TrainContext(0, tmp_path, truth={"simulator": "personalllm-dirichlet"})
     with pytest.raises(UsageError, match="that of 'personalllm-dirichlet', from which no text's"):
         Oracle().fit(judged({"u": 1.0}, 3), of_scores)
     renamed = pseudonymise(simulated(), b"k" * 32)
     with pytest.raises(UsageError, match="were their names replaced") as error:
-        fit_and_score(renamed, Oracle(), ctx, LABEL)
+        fit_and_score(renamed, Oracle(), ctx, LABEL, card=METHODS["oracle"])
     assert error.value.problems[0].startswith("no true reward of user 'u-")
     fitted = told(simulated(), tmp_path)
     other = TrainContext(0, tmp_path, truth=dict(simulated().meta.truth or {}) | {"seed": 1})

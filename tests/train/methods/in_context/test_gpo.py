@@ -15,7 +15,7 @@ from plt.train.in_context.history import Pairs
 from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.in_context.gpo import Config, Gpo
-from plt.train.methods.in_context.gpo_network import Reader, Shape
+from plt.train.methods.in_context.gpo_network import Reader, ReaderShape
 from tests.contracts.population import population
 from tests.train.methods.readers import (
     accuracies,
@@ -30,7 +30,9 @@ from tests.train.methods.readers import (
 )
 from tests.train.methods.tables import merged, table
 
-SHAPE = Shape(features=4, width=16, layers=2, heads=2, depth=2, points="raw", loss="cross-entropy")
+SHAPE = ReaderShape(
+    features=4, width=16, layers=2, heads=2, depth=2, points="raw", loss="cross-entropy"
+)
 NOW = Moment(0, 1)
 
 
@@ -50,7 +52,7 @@ def unseen(people: Preferences) -> Preferences:
 
 
 def network(**changes: object) -> Reader:
-    made: Shape = dataclasses.replace(SHAPE, **changes)  # type: ignore[arg-type]
+    made: ReaderShape = dataclasses.replace(SHAPE, **changes)  # type: ignore[arg-type]
     return Reader(made, seed=0).double().requires_grad_(False)
 
 

@@ -17,7 +17,7 @@ from plt.train.in_context.history import Pairs
 from plt.train.judgements import distinct_texts, training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.in_context.vpl import Config, Vpl
-from plt.train.methods.in_context.vpl_network import Latent, Shape, divergence
+from plt.train.methods.in_context.vpl_network import Latent, LatentShape, divergence
 from tests.train.methods.readers import (
     accuracies,
     ceiling,
@@ -31,7 +31,7 @@ from tests.train.methods.readers import (
 from tests.train.methods.tables import judged, merged, table
 
 CAMPS = {f"nice {i}": 0.95 for i in range(4)} | {f"cold {i}": 0.05 for i in range(4)}
-SHAPE = Shape(
+SHAPE = LatentShape(
     features=4, latent=8, hidden=16, beta=0.1, anneal=0.5, swap_weight=0.0,
     eval_z="mean-projected", points="raw", cyclic=False,
 )  # fmt: skip
@@ -48,7 +48,7 @@ def fitted(camps: Preferences, ctx: TrainContext) -> Vpl:
 
 
 def network(**changes: object) -> Latent:
-    made: Shape = dataclasses.replace(SHAPE, **changes)  # type: ignore[arg-type]
+    made: LatentShape = dataclasses.replace(SHAPE, **changes)  # type: ignore[arg-type]
     return Latent(made, seed=0).double().requires_grad_(False)
 
 

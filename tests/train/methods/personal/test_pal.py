@@ -14,7 +14,7 @@ from plt.train.heads.small_networks import Rows, mean_loss
 from plt.train.judgements import distinct_texts, read_judgements
 from plt.train.method import Compute, FloatArray, TrainContext
 from plt.train.methods.personal.pal import Config, Pal
-from plt.train.methods.personal.pal_network import IdealPoints, Shape
+from plt.train.methods.personal.pal_network import IdealPoints, IdealPointShape
 from tests.train.methods.tables import judged, merged, table
 
 CAMPS = {f"nice {i}": 0.95 for i in range(4)} | {f"cold {i}": 0.05 for i in range(4)}
@@ -39,7 +39,7 @@ def margins(method: Pal, prefs: Preferences, user: str | None) -> FloatArray:
 
 def network(**changes: object) -> IdealPoints:
     """Three users, five features, two prototypes, at its start."""
-    shape = Shape(5, 4, 3, 2, "a", "squared", "logistic", inverted=False, norm_bound=None)
+    shape = IdealPointShape(5, 4, 3, 2, "a", "squared", "logistic", inverted=False, norm_bound=None)
     rng = np.random.default_rng(0)
     made = dataclasses.replace(shape, **changes)  # type: ignore[arg-type]
     return IdealPoints(made, rng.standard_normal((3, made.prototypes)), rng)

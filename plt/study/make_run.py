@@ -1,0 +1,194 @@
+"""Finds or makes one run: fits a cell, scores it, measures it, and reports what came out."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plt.study.outcome import Accuracy, Made
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from plt.data.run import Identity, Run
+    from plt.data.tables.preferences import Preferences
+    from plt.study.plan import Cell
+    from plt.train.method import Compute
+    from plt.train.runs.fit_and_score import Fitted
+
+
+@dataclass(frozen=True)
+class Session:
+    """What all runs of one study share.
+
+    Attributes:
+        prefs: The split table.
+        people: A `users/1` table, or None.
+        compute: How to compute, and who is told of the progress.
+        seed: Of every run.
+        runs: Folder that runs are made in.
+        report: Takes one sentence at a time of what happens.
+        inputs: Content hashes of the tables (`input_hashes`).
+        arguments: What else was asked for and does not change a run.
+        out: Folder of the only run, or None.
+        force: Do again what is done.
+        scratch: Where a process that does not lead writes what it throws away; None in the others.
+    """
+
+    prefs: Preferences
+    people: pl.DataFrame | None
+    compute: Compute
+    seed: int
+    runs: Path
+    report: Callable[[str], None]
+    inputs: Mapping[str, str]
+    arguments: Mapping[str, Any]
+    out: Path | None = None
+    force: bool = False
+    scratch: Path | None = None
+
+    def identity(self, cell: Cell) -> Identity:
+        """What makes a run of this cell the same run."""
+        from plt.data.run import Identity
+        from plt.train.runs.fitted_run import model_fingerprint
+
+        config = cell.identity_config
+        inputs = dict(self.inputs)
+        if (fingerprint := model_fingerprint(cell.config)) is not None:
+            inputs["model"] = fingerprint
+            config["dtype"] = self.compute.dtype
+        return Identity("train", cell.name, config, self.seed, inputs)
+
+    def folder(self, identity: Identity) -> Path:
+        """Where a run lies when nobody says where."""
+        return self.runs / f"{identity.method}-{identity.run_id}"
+
+
+def make_run(cell: Cell, session: Session) -> Made:
+    """Makes the run of a cell, or finds it, and reports what came out.
+
+    Raises:
+        PltError: It cannot be made: the method refuses, the fit diverges, the folder holds
+            something else.
+    """
+    from plt.data.run import open_run, recording
+    from plt.train.runtime.processes import first_decides
+
+    identity = session.identity(cell)
+    folder = session.out or session.folder(identity)
+    device = session.compute.device
+    run = first_decides(lambda: open_run(identity, folder, force=session.force), device)
+    work = run.path
+    if session.scratch is not None and not run.finished:
+        run = replace(run, path=session.scratch / run.run_id)
+    if run.finished:
+        session.report(f"{cell.label}: this run is done already; --force does it again")
+    else:
+        if run.resumed:
+            session.report(f"{cell.label}: resuming {run.path}")
+        with recording(run, session.arguments):
+            try:
+                _fit(run, work, cell, session)
+            except Exception:
+                run.log(traceback=traceback.format_exc())
+                raise
+    made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
+    _report_accuracy(made, session)
+    return made
+
+
+def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
+    """Fits, scores, measures and writes everything but the manifest.
+
+    Processes share the folder `work`, where checkpoints are; only the first writes `run` there.
+    """
+    from plt.data.run import MODEL
+    from plt.data.splitting.samples import draw_sample, training_size
+    from plt.train.method import TrainContext
+    from plt.train.registry import method_card
+    from plt.train.runs.fit_and_score import fit_and_score
+    from plt.train.runs.scoring import Label
+    from plt.train.runtime.processes import wait_for_all, world_size
+
+    prefs = session.prefs
+    ctx = TrainContext(session.seed, work, session.compute, session.people)
+    learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
+    size = training_size(learnt)
+    label = Label(run.run_id, cell.name, session.seed)
+    sham: Any = cell.sham or "score"
+    card = method_card(cell.name)
+    fitted = fit_and_score(prefs, cell.method, ctx, label, card=card, sham=sham, learn_from=learnt)
+    fitted.method.save(run.path / MODEL)
+    _write_tables(run, fitted, prefs, learnt)
+    notes = list(fitted.notes)
+    if cell.sample is not None:
+        total = training_size(prefs).rows
+        mean = "" if size.rows_a_user is None else f": {size.rows_a_user:.1f} a user"
+        spread = f" ({size.fewest:,} to {size.most:,})" if size.users else ""
+        notes.append(f"learnt from {size.rows:,} of {total:,} training rows{mean}{spread}")
+    training = asdict(size) | {"rows_a_user": size.rows_a_user}
+    run.record |= {"dropped": dict(fitted.scores.dropped), "notes": notes, "training": training}
+    run.record["processes"] = world_size()
+    for note in notes:
+        run.log(note=note)
+        session.report(f"{cell.label}: {note}")
+    wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
+
+
+def _write_tables(run: Run, fitted: Fitted, prefs: Preferences, learnt: Preferences) -> None:
+    """The scores, with what is known of each judgement from training rows, and their metrics."""
+    from plt.analyze.scores.evaluation import measure
+    from plt.analyze.scores.minority_flags import with_minority
+    from plt.analyze.scores.novelty import with_novelty
+    from plt.data.run import METRICS_FILE, SCORES_FILE
+    from plt.data.tables.schema import METRICS_TABLE, SCORES
+    from plt.data.tables.table import Meta, write_table
+
+    meta = Meta(
+        dataset=prefs.meta.dataset,
+        license=prefs.meta.license,
+        split=prefs.meta.split,
+        dropped=dict(fitted.scores.dropped),
+    )
+    frame = with_minority(fitted.scores.frame, prefs.votes)
+    frame = with_novelty(frame, prefs, learnt.votes)
+    write_table(frame, SCORES, run.path / SCORES_FILE, meta)
+    write_table(measure(frame, command="train"), METRICS_TABLE, run.path / METRICS_FILE, meta)
+
+
+def _test_accuracy(run: Run) -> Accuracy | None:
+    """Over users where that has a value, else over judgements."""
+    import polars as pl
+
+    from plt.data.run import METRICS_FILE
+    from plt.data.tables.schema import METRICS_TABLE
+    from plt.data.tables.table import read_table
+
+    metrics, _ = read_table(run.path / METRICS_FILE, METRICS_TABLE)
+    rows = metrics.filter(
+        pl.col("metric") == "accuracy", pl.col("split") == "test", pl.col("control").is_null()
+    )
+    found = {row["average"]: row for row in rows.iter_rows(named=True)}
+    by_user = found.get("user")
+    best = by_user if by_user is not None and by_user["value"] is not None else found.get("pair")
+    if best is None:
+        return None
+    keys = ("value", "ci_low", "ci_high", "interval", "average")
+    return Accuracy(**{key: best[key] for key in keys}, n_judgements=best["n_pairs"])
+
+
+def _report_accuracy(made: Made, session: Session) -> None:
+    from plt.analyze.intervals.figures import number
+
+    found = made.accuracy
+    if found is None:
+        return
+    ends = f"[{number(found.ci_low)}, {number(found.ci_high)}]"
+    unit = "over users" if found.average == "user" else "over judgements"
+    session.report(
+        f"{made.cell.label}: test accuracy {number(found.value)} {ends} {unit},"
+        f" {found.n_judgements} judgements"
+    )
