@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from plt.cli.shell.options import Config, Json, Out, Quiet
-from plt.cli.shell.streams import Block, Result, Table, say
+from plt.cli.shell.streams import Result, say
 from plt.errors import UsageError
-
-if TYPE_CHECKING:
-    from plt.analyze.comparison.compare import Comparison
-    from plt.analyze.comparison.entries import Entry
 
 FORMATS = ("auto", "rich", "markdown", "json")
 USERS = ("seen", "unseen", "all")
@@ -58,16 +53,20 @@ def command(
 
     Example: plt train pandalm.parquet --method random,bradley-terry | plt report - --json
     """
+    from plt.analyze.comparison.breakdowns import by_novelty as novelty_apart
+    from plt.analyze.comparison.breakdowns import implicit_accuracies
     from plt.analyze.comparison.compare import compare
     from plt.analyze.comparison.sweep import PIVOTS, sweep_tables
     from plt.cli.pages.comparison import (
         comparison_blocks,
         comparison_json,
         implicit_blocks,
+        implicit_json,
         novelty_blocks,
         novelty_json,
         sweep_blocks,
         sweep_json,
+        user_blocks,
     )
     from plt.cli.shell.inputs import run_sources
     from plt.cli.shell.render import to_json, to_markdown, to_terminal
@@ -86,14 +85,16 @@ def command(
     data = comparison_json(found) | {"sweep": sweep_json(tables)}
     blocks = comparison_blocks(found) + sweep_blocks(tables)
     if by_novelty:
-        apart = _by_novelty(entries, found, baseline, split, kind)
+        apart = novelty_apart(entries, found, baseline=baseline, split=split, user_split=kind)
         blocks += novelty_blocks(found, apart)
         data |= {"by_novelty": novelty_json(apart)}
     if minority is not None:
-        data["implicit_accuracy"] = implicit = _implicit(entries, split, minority)
+        rare = [name.strip() for name in minority.split(",") if name.strip()]
+        implicit = implicit_accuracies(entries, split, rare)
+        data["implicit_accuracy"] = implicit_json(implicit)
         blocks += implicit_blocks(implicit)
     if by_user:
-        blocks += _user_blocks(entries, split, kind)
+        blocks += user_blocks(entries, split, kind)
     result = Result(data=data, blocks=blocks)
     if form == "auto" and out is None:
         return result
@@ -110,66 +111,3 @@ def command(
 def _check(value: str, known: tuple[str, ...], flag: str) -> None:
     if value not in known:
         raise UsageError(f"{flag} is '{value}'; known are {', '.join(known)}")
-
-
-def _by_novelty(
-    entries: list[Entry], found: Comparison, baseline: str | None, split: str, kind: str | None
-) -> dict[str, Comparison]:
-    """The comparison on the judgements of each kind of novelty alone."""
-    import polars as pl
-
-    from plt.analyze.comparison.compare import compare
-
-    apart = {}
-    for novelty in found.novelty:
-        is_kind = pl.col("novelty").cast(pl.String) == novelty
-        parts = [replace(entry, scores=entry.scores.filter(is_kind)) for entry in entries]
-        apart[novelty] = compare(parts, baseline=baseline, splits=(split,), user_split=kind)
-    return apart
-
-
-def _implicit(entries: list[Entry], split: str, minority: str) -> dict[str, Any]:
-    """The accuracies of Li et al. 2024 (C.3), by name of the entry.
-
-    Raises:
-        UsageError: Somebody of the minority is not among the seen users.
-    """
-    import polars as pl
-
-    from plt.analyze.intervals.figures import interval_json
-    from plt.analyze.scores.implicit_accuracy import implicit_accuracy
-
-    rare = [name.strip() for name in minority.split(",") if name.strip()]
-    found = {}
-    for entry in entries:
-        part = entry.scores.filter(pl.col("split").is_null() | (pl.col("split") == split))
-        seen = part.filter(pl.col("user_split") == "seen")["user_id"].cast(pl.String)
-        strangers = sorted(set(rare) - set(seen.drop_nulls()))
-        if strangers or not rare:
-            raise UsageError(
-                f"--minority names users who are not among the seen users of {entry.name}",
-                problems=[repr(name) for name in strangers],
-                hint="plt report RUN --by-user",
-            )
-        own = implicit_accuracy(part, rare)
-        found[entry.name] = {
-            key: interval_json(getattr(own, key)) | {"se": getattr(own, key).se}
-            for key in ("top", "generic", "majority", "minority")
-        }
-    return found
-
-
-def _user_blocks(entries: list[Entry], split: str, kind: str | None) -> tuple[Block, ...]:
-    from plt.analyze.comparison.compare import user_table
-
-    columns = ("user", "accuracy", "95 % interval", "judgements")
-    blocks = []
-    for entry in entries:
-        table = user_table(entry, (split,), kind)
-        rows = tuple(
-            (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
-            for user, value, low, high, n in table.iter_rows()
-        )
-        title = f"{entry.name}: each user, Wilson on the effective number of groups"
-        blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
-    return tuple(blocks)

@@ -19,7 +19,10 @@ from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Comparison
+    from plt.analyze.comparison.entries import Entry
     from plt.analyze.comparison.sweep import SweepTable
+    from plt.analyze.intervals.uncertainty import Interval
+    from plt.analyze.scores.implicit_accuracy import ImplicitAccuracy
 
 ACCURACY_COLUMNS = (
     "method", "accuracy by user", "pooled", "worst tenth", "worst user", "log loss", "AUC",
@@ -29,6 +32,8 @@ GAIN_COLUMNS = (
     "method", "gain (points)", "p (Holm)", "gain with the wrong user", "gain with shuffled ids",
     "share of users made worse",
 )  # fmt: skip
+
+IMPLICIT_FIGURES = ("top", "generic", "majority", "minority")
 
 
 def comparison_blocks(found: Comparison) -> tuple[Block, ...]:
@@ -108,23 +113,51 @@ def novelty_blocks(found: Comparison, apart: Mapping[str, Comparison]) -> tuple[
     return (Table(columns, rows, title, frozenset(columns[1:])),)
 
 
-def implicit_blocks(found: Mapping[str, Mapping[str, Any]]) -> tuple[Block, ...]:
-    """The accuracies of P-RLHF side by side, in per cent; entry name to figures as JSON."""
-    columns = ("method", "top", "generic", "majority", "minority")
+def implicit_blocks(found: Mapping[str, ImplicitAccuracy]) -> tuple[Block, ...]:
+    """The accuracies of P-RLHF side by side, in per cent; name of the entry to its figures."""
+    columns = ("method", *IMPLICIT_FIGURES)
     rows = tuple(
-        (name, *(_percent_and_error(entry[column]) for column in columns[1:]))
-        for name, entry in found.items()
+        (name, *(_percent_and_error(getattr(each, figure)) for figure in IMPLICIT_FIGURES))
+        for name, each in found.items()
     )
     title = "accuracies of P-RLHF (C.3), s.e. in brackets: seen users as themselves; unseen users"
     title += " as nobody; means over the seen users of either kind"
     return (Table(columns, rows, title, frozenset(columns[1:])),)
 
 
-def _percent_and_error(figure: Mapping[str, Any]) -> str:
-    if figure["value"] is None:
+def implicit_json(found: Mapping[str, ImplicitAccuracy]) -> dict[str, Any]:
+    """The accuracies of P-RLHF as ``--json`` prints them."""
+    return {
+        name: {
+            figure: interval_json(getattr(each, figure)) | {"se": getattr(each, figure).se}
+            for figure in IMPLICIT_FIGURES
+        }
+        for name, each in found.items()
+    }
+
+
+def _percent_and_error(figure: Interval) -> str:
+    if figure.value is None:
         return MISSING
-    error = MISSING if figure["se"] is None else f"{100 * figure['se']:.1f}"
-    return f"{100 * figure['value']:.1f} ({error})"
+    error = MISSING if figure.se is None else f"{100 * figure.se:.1f}"
+    return f"{100 * figure.value:.1f} ({error})"
+
+
+def user_blocks(entries: Sequence[Entry], split: str, kind: str | None) -> tuple[Block, ...]:
+    """Each person's accuracy with its interval, one table an entry."""
+    from plt.analyze.comparison.compare import user_table
+
+    columns = ("user", "accuracy", "95 % interval", "judgements")
+    blocks = []
+    for entry in entries:
+        table = user_table(entry, (split,), kind)
+        rows = tuple(
+            (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
+            for user, value, low, high, n in table.iter_rows()
+        )
+        title = f"{entry.name}: each user, Wilson on the effective number of groups"
+        blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
+    return tuple(blocks)
 
 
 def _notes(found: Comparison) -> list[str]:
