@@ -1,5 +1,6 @@
-"""The shell pipelines in examples/ run, on the real file where it is, else on a twin of it."""
+"""What is in examples/ runs: pipelines, on the real file or a twin of it, and notebooks."""
 
+import ast
 import json
 import os
 import subprocess
@@ -57,6 +58,28 @@ def run(script: str, *arguments: str, env: dict[str, str]) -> str:
 
 def test_pipes(path_with_plt: dict[str, str]) -> None:
     assert "divergent: 0." in run("pipes.sh", env=path_with_plt)
+
+
+@pytest.mark.parametrize("notebook", sorted(EXAMPLES.glob("*.ipynb")), ids=lambda path: path.name)
+def test_notebooks(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cell by cell, the last value of each shown as a notebook would; no output is stored."""
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    namespace: dict[str, object] = {}
+    tables = 0
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] != "code":
+            continue
+        assert not cell["outputs"]
+        assert cell["execution_count"] is None
+        tree = ast.parse("".join(cell["source"]))
+        last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+        exec(compile(tree, f"{notebook.name}, cell {number}", "exec"), namespace)
+        if isinstance(last, ast.Expr):
+            value = eval(compile(ast.Expression(last.value), notebook.name, "eval"), namespace)
+            show = getattr(value, "_repr_html_", None)
+            tables += "<table" in (repr(value) if show is None else show())
+    assert tables >= 4
 
 
 def test_three_annotators_on_a_twin(path_with_plt: dict[str, str], tmp_path: Path) -> None:

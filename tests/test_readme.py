@@ -1,4 +1,4 @@
-"""The README's console blocks are what the program prints.
+"""The README's console blocks are what the program prints, and its Python blocks run.
 
 Every line that begins with ``$`` is run, in order, in one folder; what follows it must be its
 standard output. Figures may differ in their last digits between processors. With
@@ -79,6 +79,22 @@ def test_console_blocks(tmp_path: Path) -> None:
         rewrite(outputs)
     else:
         assert not problems, "\n".join(problems)
+
+
+@pytest.mark.slow
+def test_python_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In order, in one namespace, and nothing is written but runs."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    namespace: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
+    printed = capsys.readouterr().out
+    assert "Verdict: " in printed
+    assert "individual: gain over vanilla" in printed
+    assert {entry.name for entry in tmp_path.iterdir()} == {"runs"}
 
 
 def rewrite(outputs: dict[int, list[str]]) -> None:

@@ -13,17 +13,19 @@ if TYPE_CHECKING:
 
     from plt.analyze.comparison.entries import Condition, Entry
     from plt.data.run import Identity
-    from plt.data.tables.table import Source
+    from plt.data.tables.table import Meta, Source
 
 
-def load_entries(sources: Sequence[Source], report: Callable[[str], None]) -> list[Entry]:
+def load_entries(
+    sources: Sequence[Source | pl.DataFrame], report: Callable[[str], None]
+) -> list[Entry]:
     """The scores tables behind run directories and scores files, named for a table.
 
     Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
     out and named; one that is asked for alone is an error.
 
     Args:
-        sources: Run directories, and paths or bytes of scores tables.
+        sources: Run directories, and paths, bytes or frames of scores tables.
         report: Takes one sentence of each run that is left out, and of scores given twice.
 
     Raises:
@@ -33,8 +35,6 @@ def load_entries(sources: Sequence[Source], report: Callable[[str], None]) -> li
     """
     from plt.analyze.comparison.entries import Condition, Entry, named
     from plt.data.run import SCORES_FILE, load_manifest, load_run
-    from plt.data.tables.schema import SCORES
-    from plt.data.tables.table import read_table, source_name
 
     if not sources:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
@@ -49,8 +49,8 @@ def load_entries(sources: Sequence[Source], report: Callable[[str], None]) -> li
                 continue
             condition = _condition(run.identity, run.record)
             source = source / SCORES_FILE
-        table, meta = read_table(source, SCORES)
-        footnote = _footnote(meta.split, table, source_name(source))
+        table, meta, name = _read(source)
+        footnote = _footnote(meta.split, table, name)
         for part in table.partition_by("run_id", maintain_order=True):
             first = part.row(0, named=True)
             about = (str(first["method"]), str(first["run_id"]))
@@ -64,6 +64,18 @@ def load_entries(sources: Sequence[Source], report: Callable[[str], None]) -> li
             load_run(path)  # raises, and says what to type
         report(f"{path} is left out: it did not finish")
     return named(found)
+
+
+def _read(source: Source | pl.DataFrame) -> tuple[pl.DataFrame, Meta, str]:
+    """A scores table, its metadata, and what it is called in messages."""
+    from plt.data.tables.schema import SCORES, conform
+    from plt.data.tables.table import Meta, check, read_table, source_name
+
+    if isinstance(source, Path | bytes):
+        return *read_table(source, SCORES), source_name(source)
+    frame = conform(source, SCORES)
+    check(frame, SCORES, "the frame")
+    return frame, Meta(), "the frame"
 
 
 def _condition(identity: Identity, record: Mapping[str, Any]) -> Condition:

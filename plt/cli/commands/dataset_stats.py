@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
     from plt.data.tables.preferences import Preferences
     from plt.data.tables.table import Meta
-
-COLUMNS = ("user_id", "pair_id", "group", "label", "occurrence")
 
 
 def command(
@@ -55,7 +52,7 @@ def command(
 
     Example: plt dataset-simulate dirichlet --users 8 | plt dataset-stats - --json
     """
-    from plt.analyze.dataset.statistics import dataset_statistics
+    from plt.analyze.dataset.describe import describe
 
     rates = None if assume_flip is None else _rates(assume_flip)
     if plot is not None:
@@ -63,17 +60,13 @@ def command(
 
         check_plot_path(plot)
     source = _Source(data)
-    statistics = dataset_statistics(*source.votes(), assume_flip=rates, seed=seed)
-    if statistics.has_little_overlap:
-        from plt.analyze.taste.heterogeneity import heterogeneity
-
-        tested = heterogeneity(source.preferences(), seed=seed)
-        statistics = replace(statistics, heterogeneity=tested.to_json())
-    if near_duplicates is not None:
-        from plt.analyze.dataset.near_duplicates import near_duplicates as find
-
-        found = find(source.preferences(), near_duplicates)
-        statistics = replace(statistics, near_duplicates=found.to_json())
+    statistics = describe(
+        *source.votes(),
+        source.preferences,
+        assume_flip=rates,
+        near_duplicates=near_duplicates,
+        seed=seed,
+    )
     if plot is not None:
         from plt.analyze.dataset.plots import plot_statistics
 
@@ -112,14 +105,16 @@ class _Source:
         self._preferences: Preferences | None = None
 
     def votes(self) -> tuple[pl.DataFrame, Meta]:
+        from plt.analyze.dataset.describe import VOTES_READ
+
         if self._votes is None:
             if self._data == STDIN:  # a pipe can be read once only
                 prefs = self.preferences()
-                self._votes = prefs.votes.select(COLUMNS), prefs.meta
+                self._votes = prefs.votes.select(VOTES_READ), prefs.meta
             else:
                 from plt.cli.shell.inputs import load_votes
 
-                self._votes = load_votes(self._data, COLUMNS)
+                self._votes = load_votes(self._data, VOTES_READ)
         return self._votes
 
     def preferences(self) -> Preferences:

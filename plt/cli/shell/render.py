@@ -1,5 +1,6 @@
-"""A Result as text: rich on a terminal, Markdown when piped, JSON on request."""
+"""A Result as text: rich on a terminal, Markdown when piped, HTML in notebooks, JSON on request."""
 
+import html
 import json
 import re
 from io import StringIO
@@ -51,6 +52,39 @@ def _markdown_table(table: Table) -> str:
     lines = [line(heads), "| " + " | ".join(rule) + " |", *(line(row) for row in cells)]
     title = [f"**{escape_markdown(table.title)}**", ""] if table.title else []
     return "\n".join([*title, *lines]) + "\n"
+
+
+def to_html(blocks: tuple[Block, ...]) -> str:
+    """Blocks as HTML for a notebook. Markup in texts and cells is shown, never obeyed."""
+    parts = []
+    for block in blocks:
+        if isinstance(block, Heading):
+            parts.append(f"<h4>{_escaped(block.text)}</h4>")
+        elif isinstance(block, Table):
+            parts.append(_html_table(block))
+        else:
+            parts.append(f"<p>{_escaped(block.text)}</p>")
+    return "\n".join(parts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text))
+
+
+def _html_table(table: Table) -> str:
+    sides = ["right" if column in table.numeric else "left" for column in table.columns]
+
+    def row(cells: tuple[str, ...], tag: str) -> str:
+        inside = "".join(
+            f'<{tag} style="text-align: {side}">{_escaped(cell)}</{tag}>'
+            for cell, side in zip(cells, sides, strict=True)
+        )
+        return f"<tr>{inside}</tr>"
+
+    title = f"<caption>{_escaped(table.title)}</caption>" if table.title else ""
+    body = "".join(row(cells, "td") for cells in table.rows)
+    head = row(table.columns, "th")
+    return f"<table>{title}<thead>{head}</thead><tbody>{body}</tbody></table>"
 
 
 def to_terminal(blocks: tuple[Block, ...], *, width: int | None = None) -> str:

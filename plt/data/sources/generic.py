@@ -83,11 +83,11 @@ class GenericOptions:
 
 
 @no_collection()
-def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Preferences:
+def convert(raw: Path | bytes | RawTable, options: GenericOptions, say: Say = warn) -> Preferences:
     """Converts a file of unknown origin.
 
     Args:
-        raw: A file, or the bytes that came through a pipe.
+        raw: A file, the bytes that came through a pipe, or rows that were read already.
         options: What is what.
         say: Takes one sentence about everything that was not asked for but recognised.
 
@@ -99,7 +99,8 @@ def convert(raw: Path | bytes, options: GenericOptions, say: Say = warn) -> Pref
             problems of a kind are named with their rows.
         UsageError: The options contradict each other.
     """
-    table = _without_copies(read(raw), options, say)
+    rows = raw if isinstance(raw, RawTable) else read(raw)
+    table = _without_copies(rows, options, say)
     plan = plan_of(table, options.mapping, say)
     frame, dropped = _FORMS[plan.form](table, plan, options, say)
     meta = Meta(

@@ -6,6 +6,7 @@ what cannot be a pair.
 """
 
 import hashlib
+import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from json.encoder import encode_basestring_ascii as _ascii
@@ -51,6 +52,28 @@ class Preferences:
     votes: pl.DataFrame
     pairs: pl.DataFrame
     meta: Meta
+
+    def __repr__(self) -> str:
+        """One line; the frames show themselves."""
+        return f"Preferences({self._summary()})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the line, and how many judgements each part holds."""
+        parts = self.votes.group_by("split", "user_split").len("judgements")
+        rows = "".join(
+            f"<tr><td>{part or 'no split'}</td><td>{users or '-'}</td><td>{count:,}</td></tr>"
+            for part, users, count in parts.sort("split", "user_split").iter_rows()
+        )
+        head = "<tr><th>split</th><th>users</th><th>judgements</th></tr>"
+        return f"<p>{html.escape(self._summary())}</p><table>{head}{rows}</table>"
+
+    def _summary(self) -> str:
+        users = self.votes["user_id"].drop_nulls().n_unique()
+        unit = (self.meta.split or {}).get("unit")
+        name = "unnamed" if self.meta.dataset is None else repr(self.meta.dataset)
+        parts = [name, f"{self.votes.height:,} judgements", f"{self.pairs.height:,} pairs",
+                 f"{users:,} users", f"split by {unit}" if unit else "no split"]  # fmt: skip
+        return ", ".join(parts)
 
     def filter(self, predicate: pl.Expr) -> "Preferences":
         """The judgements for which `predicate` holds, and the pairs that are still judged."""
