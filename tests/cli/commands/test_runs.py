@@ -213,18 +213,6 @@ def test_protocols_that_leak_are_said_fail_lint_and_are_footnoted(
 
 
 @pytest.mark.slow
-def test_the_demo_runs_the_whole_chain(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert main(["demo", "--users", "12", "--json"]) == 0
-    data = json.loads(capfd.readouterr().out)
-    assert list(data) == ["dataset-simulate", "dataset-stats", "dataset-split", "dataset-lint",
-                          "train", "report"]  # fmt: skip
-    assert len(data["report"]["rows"]) == 5
-
-
-@pytest.mark.slow
 def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
     """Killed while it works, then typed again: the scores are those of an undisturbed run."""
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

