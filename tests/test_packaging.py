@@ -65,7 +65,9 @@ def test_what_is_imported_is_declared() -> None:
 
 
 def test_an_import_that_is_not_declared_is_named() -> None:
-    source = "import json\ndef f():\n    import torch\n    from pyarrow.parquet import ParquetFile\n"
+    source = (
+        "import json\ndef f():\n    import torch\n    from pyarrow.parquet import write_table\n"
+    )
     assert undeclared({"plt/new.py": distributions_imported(source)}) == [
         "plt/new.py imports pyarrow, which pyproject.toml does not declare"
     ]

@@ -51,6 +51,14 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] == "plt":
+            return _failed()
+        _complain(
+            f"this needs the package {error.name}, which is not installed\n"
+            "hint: pip install plt-toolkit"
+        )
+        return EXIT_USAGE
     except Exception:
         return _failed()
 
