@@ -24,15 +24,13 @@ class Folds:
     Attributes:
         of_text: The fold of each distinct text.
         n: Number of folds; 0 when there is too little to divide.
-        by: What never straddles: `group` (groups and texts) or `text`.
-        scattered: Whether the two texts of a row may be in different folds. Then a row is tried
-            only where both are held out, and learned from where neither is.
+        by: What never straddles: `group` (groups and texts) or `text`. The two texts of a row may
+            be in different folds: then it is tried nowhere, and learned from where neither is.
     """
 
     of_text: IntArray
     n: int
     by: str
-    scattered: bool
 
     def parts(self, decisions: Decisions) -> list[tuple[BoolArray, BoolArray]]:
         """For each fold the rows to learn from and the rows to try, as masks."""
@@ -68,17 +66,17 @@ def make_folds(decisions: Decisions, seed: int) -> Folds:
     for left, name in zip(twice, by, strict=True):
         label = linked(left, texts, decisions.texts.len())
         if n and np.bincount(label[decisions.a]).max() <= MAX_COMPONENT * n:
-            return _deal(label, decisions, seed, name, scattered=False)
-    return _deal(np.arange(decisions.texts.len()), decisions, seed, "text", scattered=True)
+            return _deal(label, seed, name)
+    return _deal(np.arange(decisions.texts.len()), seed, "text")
 
 
-def _deal(label: IntArray, decisions: Decisions, seed: int, by: str, *, scattered: bool) -> Folds:
+def _deal(label: IntArray, seed: int, by: str) -> Folds:
     """Components to folds, in a random order and in turn."""
     distinct, of_text = np.unique(label, return_inverse=True)
     n_folds = min(N_FOLDS, distinct.size)
     if n_folds < 2:
-        return Folds(np.zeros(of_text.size, dtype=np.intp), 0, by, scattered)
+        return Folds(np.zeros(of_text.size, dtype=np.intp), 0, by)
     generator = np.random.default_rng(seed)
     place = np.empty(distinct.size, dtype=np.intp)
     place[generator.permutation(distinct.size)] = np.arange(distinct.size) % n_folds
-    return Folds(place[of_text], n_folds, by, scattered)
+    return Folds(place[of_text], n_folds, by)

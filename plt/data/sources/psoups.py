@@ -41,9 +41,6 @@ SENTENCES = {
     "P3A": "Generate a response that is friendly, witty, funny, and humorous, like a close friend.",
     "P3B": "Generate a response in an unfriendly manner.",
 }
-# Raw rows and distinct pairs of each persona in the published files.
-RAW_ROWS = {"P1A": 48300, "P1B": 48825, "P2A": 47350, "P2B": 49220, "P3A": 49155, "P3B": 48565}
-DISTINCT = {"P1A": 8959, "P1B": 9069, "P2A": 8239, "P2B": 8626, "P3A": 9356, "P3B": 9222}
 VERB = "(?:Generate|Choose|Generate/Choose|Give)"
 DUPLICATE = "duplicate"
 

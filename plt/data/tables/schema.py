@@ -196,7 +196,6 @@ VERDICTS = TableSchema(
 )
 
 TABLES = (PREFERENCES, USERS, SCORES, METRICS_TABLE, GENERATIONS, VERDICTS)
-SCHEMAS = {schema.name: schema for schema in TABLES}
 
 
 def same_type(found: Dtype, expected: Dtype) -> bool:

@@ -127,14 +127,37 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
 
 
 def _tokenizer() -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import models, pre_tokenizers
 
     symbols = [*SPECIAL_TOKENS, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     vocabulary = {symbol: index for index, symbol in enumerate(symbols)}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer = byte_level(models.BPE(vocab=vocabulary, merges=[]))
+    return chat_tokenizer(tokenizer, CONFIG["max_position_embeddings"])
+
+
+def byte_level(pieces: Any) -> Any:
+    """A tokenizer of `tokenizers` over bytes, so that every text has a spelling and gets it back.
+
+    Args:
+        pieces: Its model, `tokenizers.models.BPE`.
+    """
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+
+    tokenizer = Tokenizer(pieces)
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def chat_tokenizer(tokenizer: Any, positions: int) -> Any:
+    """A tokenizer with `SPECIAL_TOKENS` as transformers knows it, with `CHAT_TEMPLATE`.
+
+    Args:
+        tokenizer: As `byte_level` makes it.
+        positions: Tokens of a text at most.
+    """
+    from transformers import PreTrainedTokenizerFast
+
     pad, bos, start, end = SPECIAL_TOKENS
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -143,6 +166,6 @@ def _tokenizer() -> Any:
         eos_token=end,
         additional_special_tokens=[start],
         chat_template=CHAT_TEMPLATE,
-        model_max_length=CONFIG["max_position_embeddings"],
+        model_max_length=positions,
         clean_up_tokenization_spaces=False,
     )

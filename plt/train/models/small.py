@@ -16,7 +16,7 @@ import torch
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.judgements import distinct_texts, training_view
-from plt.train.models.builtin import CHAT_TEMPLATE, SPECIAL_TOKENS
+from plt.train.models.builtin import SPECIAL_TOKENS, byte_level, chat_tokenizer
 from plt.train.runtime.devices import quiet
 from plt.train.runtime.seeds import training_seed
 
@@ -98,12 +98,9 @@ def make_small_model(
 
 def own_tokenizer(texts: Iterable[str], sizes: SmallModel) -> Any:
     """A byte-level BPE tokenizer of the texts, with the chat template of `builtin:tiny`."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import models, pre_tokenizers, trainers
 
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer = byte_level(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=sizes.vocabulary,
         special_tokens=list(SPECIAL_TOKENS),
@@ -111,14 +108,4 @@ def own_tokenizer(texts: Iterable[str], sizes: SmallModel) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    pad, bos, start, end = SPECIAL_TOKENS
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token=pad,
-        bos_token=bos,
-        eos_token=end,
-        additional_special_tokens=[start],
-        chat_template=CHAT_TEMPLATE,
-        model_max_length=sizes.positions,
-        clean_up_tokenization_spaces=False,
-    )
+    return chat_tokenizer(tokenizer, sizes.positions)

@@ -90,7 +90,6 @@ class ModelSource:
         normalize: Whether that vector is scaled to length 1.
         max_length: Tokens read of a text unless the person says otherwise.
         positions: Tokens that the model can read at all; None where its configuration says nothing.
-        sentence_encoder: Whether the folder is a sentence-transformers model.
     """
 
     name: str
@@ -103,7 +102,6 @@ class ModelSource:
     normalize: bool
     max_length: int
     positions: int | None
-    sentence_encoder: bool
 
 
 def resolve_model(model: str) -> ModelSource:
@@ -136,7 +134,6 @@ def resolve_model(model: str) -> ModelSource:
         normalize=normalize,
         max_length=_max_length(path, config),
         positions=_positions(config),
-        sentence_encoder=sentence is not None,
     )
 
 

@@ -34,6 +34,7 @@ from plt.train.tuning.saved import (
     lasting_name,
     put_weights,
     refuse_other_weights,
+    same_source,
 )
 from plt.train.tuning.tuned_reward import TunedReward
 
@@ -263,13 +264,7 @@ class BatchedUsers:
                 or has changed, or the scores are not those of the users who were saved.
         """
         record, stack = _read_folder(path)
-        source = resolve_model(record["model"])
-        if source.fingerprint != record["fingerprint"]:
-            raise ArtifactError(
-                f"{path} was tuned from another {record['model']}: its weights or tokenizer have"
-                " changed since",
-                hint="restore the model, or train again",
-            )
+        source = same_source(record, path)
         tuning = Tuning(**record["tuning"])
         stacked = StackedNetwork.of(network(source, tuning, record["dtype"]))
         users, population = tuple(record["users"]), tuple(record["population"])

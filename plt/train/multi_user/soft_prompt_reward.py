@@ -45,7 +45,13 @@ from plt.train.runtime.devices import resolve_device, resolve_dtype
 from plt.train.runtime.seeds import training_seed
 from plt.train.tuning.network import encoder_of, network
 from plt.train.tuning.options import Tuning
-from plt.train.tuning.saved import lasting_name, put_weights, refuse_other_weights, trained_weights
+from plt.train.tuning.saved import (
+    lasting_name,
+    put_weights,
+    refuse_other_weights,
+    same_source,
+    trained_weights,
+)
 from plt.train.tuning.settings import RewardSettings
 from plt.train.tuning.trl import Schedule
 
@@ -310,13 +316,7 @@ class SoftPromptReward:
             raise ArtifactError(
                 f"{path} was written in format {record.get('version')}; this plt reads {VERSION}"
             )
-        source = resolve_model(record["model"])
-        if source.fingerprint != record["fingerprint"]:
-            raise ArtifactError(
-                f"{path} was tuned from another {record['model']}: its weights or tokenizer have"
-                " changed since",
-                hint="restore the model, or train again",
-            )
+        source = same_source(record, path)
         tuning = Tuning(**record["tuning"])
         net = _network(source, tuning, soft, record["dtype"])
         own = {n[len(USERS) :]: w for n, w in weights.items() if n.startswith(USERS)}

@@ -14,11 +14,9 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file, save
 from torch import Tensor
-from transformers import PrinterCallback
 from trl import DPOConfig, DPOTrainer
 
 from plt.data.tables.files import atomic_path
-from plt.errors import FailedError
 from plt.train.method import FloatArray, IntArray, Progress
 from plt.train.models.log_probs import Answer, answer_batch
 from plt.train.people.soft_users import GENERIC
@@ -29,8 +27,9 @@ from plt.train.tuning.saved import put_weights, trained_weights
 from plt.train.tuning.trl import (
     ProgressCallback,
     common_arguments,
-    last_checkpoint,
     one_device,
+    refuse_divergence,
+    run_to_the_end,
     silenced,
 )
 
@@ -220,11 +219,7 @@ class PolicyTrainer(DPOTrainer):  # type: ignore[misc]  # trl has no type stubs
         by_branch = dict(zip(branches, found, strict=True))
         terms = {name: self.objective.losses(by_branch[name], inputs) for name in branches}
         loss = mixed(terms.get("own"), terms.get("generic"), self.objective.alpha).mean()
-        if not torch.isfinite(loss):
-            raise FailedError(
-                f"training diverged: the loss of step {self.state.global_step + 1} is no number",
-                hint="a smaller --learning-rate, or --dtype float32",
-            )
+        refuse_divergence(loss, self.state.global_step)
         self._note(by_branch, inputs)
         return (loss, found) if return_outputs else loss
 
@@ -330,10 +325,7 @@ def train_policy(
             processing_class=tokenizer,
             callbacks=[ProgressCallback(progress)],
         )
-        trainer.remove_callback(PrinterCallback)
-        found = last_checkpoint(Path(arguments.output_dir))
-        trainer.train(resume_from_checkpoint=None if found is None else str(found))
-        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        return run_to_the_end(trainer)
 
 
 def policy_dataset(rows: PolicyRows) -> Dataset:

@@ -6,7 +6,7 @@ tokens of the response; DELTA stands for chosen - rejected.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias, get_args
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from torch.nn.functional import logsigmoid
 
 from plt.train.policies.settings import PairLoss
 
-PAIR_LOSSES: tuple[str, ...] = get_args(PairLoss)
 NORMALISED = ("ipo", "sigmoid_norm")
 DISCOPOP_TEMPERATURE = 0.05  # of Lu et al. 2024
 

@@ -37,7 +37,13 @@ from plt.train.policies.network import USERS, PolicyNetwork, Trained, reference_
 from plt.train.runtime.devices import quiet, resolve_device, resolve_dtype
 from plt.train.runtime.processes import mine, summed
 from plt.train.tuning.network import encoder_of
-from plt.train.tuning.saved import lasting_name, put_weights, refuse_other_weights, trained_weights
+from plt.train.tuning.saved import (
+    lasting_name,
+    put_weights,
+    refuse_other_weights,
+    same_source,
+    trained_weights,
+)
 
 WEIGHTS = "policy.safetensors"
 RECORD = "policy.json"
@@ -200,13 +206,7 @@ class Policy:
                 or has changed, or it does not say what the saved policy said.
         """
         record, weights = _read(path)
-        source = resolve_model(record["model"])
-        if source.fingerprint != record["fingerprint"]:
-            raise ArtifactError(
-                f"{path} was trained from another {record['model']}: its weights or tokenizer have"
-                " changed since",
-                hint="restore the model, or train again",
-            )
+        source = same_source(record, path)
         encoder = encoder_of(load_tokenizer(source), source, record["max_length"])
         users = _user_model(record["shape"], weights, path)
         trained, dtype = Trained(**record["trained"]), record["dtype"]

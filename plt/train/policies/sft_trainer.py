@@ -7,18 +7,17 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch import Tensor
-from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
-from plt.errors import FailedError
 from plt.train.method import IntArray, Progress
 from plt.train.models.log_probs import IGNORED, Answer, answer_batch
 from plt.train.policies.dpo_trainer import Speed
 from plt.train.tuning.trl import (
     ProgressCallback,
     common_arguments,
-    last_checkpoint,
     one_device,
+    refuse_divergence,
+    run_to_the_end,
     silenced,
 )
 
@@ -64,11 +63,7 @@ class TextTrainer(SFTTrainer):  # type: ignore[misc]  # trl has no type stubs
         """TRL's loss: mean over the tokens of a batch of -log pi(token)."""
         found = super().compute_loss(model, inputs, *args, **options)
         loss = found[0] if isinstance(found, tuple) else found
-        if not torch.isfinite(loss):
-            raise FailedError(
-                f"training diverged: the loss of step {self.state.global_step + 1} is no number",
-                hint="a smaller --learning-rate, or --dtype float32",
-            )
+        refuse_divergence(loss, self.state.global_step)
         return found
 
 
@@ -148,7 +143,4 @@ def train_language_model(
             processing_class=tokenizer,
             callbacks=[ProgressCallback(progress)],
         )
-        trainer.remove_callback(PrinterCallback)
-        found = last_checkpoint(Path(arguments.output_dir))
-        trainer.train(resume_from_checkpoint=None if found is None else str(found))
-        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        return run_to_the_end(trainer)

@@ -15,7 +15,7 @@ from torch import Tensor
 from plt.errors import ArtifactError
 from plt.train.features.store import content_key
 from plt.train.method import Texts, TrainContext
-from plt.train.models.source import ModelSource
+from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import read_content
 
 
@@ -60,6 +60,26 @@ def lasting_name(source: ModelSource) -> str:
     if source.revision is not None:
         return f"{source.name.partition('@')[0]}@{source.revision}"
     return str(source.path)
+
+
+def same_source(record: Mapping[str, Any], path: Path) -> ModelSource:
+    """The model that saved weights stand on, unchanged since.
+
+    Args:
+        record: What was saved beside them: `model`, as `lasting_name`, and its `fingerprint`.
+        path: Where it was read, for the message.
+
+    Raises:
+        ArtifactError: The model is not there, or its weights or tokenizer have changed.
+    """
+    source = resolve_model(record["model"])
+    if source.fingerprint != record["fingerprint"]:
+        raise ArtifactError(
+            f"{path} was trained from another {record['model']}: its weights or tokenizer have"
+            " changed since",
+            hint="restore the model, or train again",
+        )
+    return source
 
 
 def put_weights(net: Any, trained: Mapping[str, Tensor], path: Path) -> None:

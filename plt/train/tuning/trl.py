@@ -134,11 +134,7 @@ class PreferenceTrainer(RewardTrainer):  # type: ignore[misc]  # trl has no type
             margin = chosen - rejected
             soft = confidence * logsigmoid(margin) + (1 - confidence) * logsigmoid(-margin)
             loss = -soft.mean()
-        if not torch.isfinite(loss):
-            raise FailedError(
-                f"training diverged: the loss of step {self.state.global_step + 1} is no number",
-                hint="a smaller --learning-rate, or --dtype float32",
-            )
+        refuse_divergence(loss, self.state.global_step)
         return (loss, outputs) if return_outputs else loss
 
 
@@ -315,10 +311,36 @@ def train(
             processing_class=tokenizer,
             callbacks=[ProgressCallback(progress)],
         )
-        trainer.remove_callback(PrinterCallback)
-        found = last_checkpoint(Path(arguments.output_dir))
-        trainer.train(resume_from_checkpoint=None if found is None else str(found))
-        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        return run_to_the_end(trainer)
+
+
+def run_to_the_end(trainer: Any) -> list[float]:
+    """Trains, from the last checkpoint in the trainer's folder where there is one.
+
+    Returns:
+        The mean loss of every logged interval, those before a kill included.
+    """
+    trainer.remove_callback(PrinterCallback)
+    found = last_checkpoint(Path(trainer.args.output_dir))
+    trainer.train(resume_from_checkpoint=None if found is None else str(found))
+    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def refuse_divergence(loss: Tensor, step: int) -> None:
+    """Stops a training whose loss is no number.
+
+    Args:
+        loss: Of one batch.
+        step: Steps that were taken before.
+
+    Raises:
+        FailedError: It is infinite or NaN.
+    """
+    if not torch.isfinite(loss):
+        raise FailedError(
+            f"training diverged: the loss of step {step + 1} is no number",
+            hint="a smaller --learning-rate, or --dtype float32",
+        )
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -35,7 +35,13 @@ from plt.train.runtime.processes import mine, summed
 from plt.train.runtime.seeds import training_seed
 from plt.train.tuning.network import encoder_of, network
 from plt.train.tuning.options import Tuning
-from plt.train.tuning.saved import checkpoint_folder, lasting_name, put_weights, trained_weights
+from plt.train.tuning.saved import (
+    checkpoint_folder,
+    lasting_name,
+    put_weights,
+    same_source,
+    trained_weights,
+)
 from plt.train.tuning.trl import DirectedPairs, reward_arguments, train
 
 WEIGHTS = "tuned.safetensors"
@@ -253,13 +259,7 @@ class TunedReward:
                 or has changed, or the scores are not those of the model that was saved.
         """
         record, trained = _read(path)
-        source = resolve_model(record["model"])
-        if source.fingerprint != record["fingerprint"]:
-            raise ArtifactError(
-                f"{path} was tuned from another {record['model']}: its weights or tokenizer have"
-                " changed since",
-                hint="restore the model, or train again",
-            )
+        source = same_source(record, path)
         tuning = None if record["tuning"] is None else Tuning(**record["tuning"])
         net = network(source, tuning, record["dtype"])
         put_weights(net, trained, path)

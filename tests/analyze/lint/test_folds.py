@@ -26,7 +26,7 @@ def check_apart(decisions: Decisions, seed: int) -> None:
 def test_prompts_with_answers_of_their_own_are_divided_by_group(seed: int) -> None:
     decisions = read_decisions(table(Readers(seed=seed)))
     folds = make_folds(decisions, seed)
-    assert (folds.by, folds.n, folds.scattered) == ("group", 5, False)
+    assert (folds.by, folds.n) == ("group", 5)
     assert folds.tried(decisions).all()
     check_apart(decisions, seed)
 
@@ -36,7 +36,7 @@ def test_conversations_about_the_same_pairs_are_divided_by_text() -> None:
     votes = prefs.votes.with_columns(group="user_id")
     decisions = read_decisions(Preferences(votes, prefs.pairs, prefs.meta))
     folds = make_folds(decisions, 0)
-    assert (folds.by, folds.scattered) == ("text", False)
+    assert folds.by == "text"
     assert folds.tried(decisions).all()
     check_apart(decisions, 0)
 
@@ -44,7 +44,7 @@ def test_conversations_about_the_same_pairs_are_divided_by_text() -> None:
 def test_one_prompt_whose_answers_all_meet_tries_rows_of_one_fold_only() -> None:
     decisions = read_decisions(table(Readers(prompts=1, answers=40)))
     folds = make_folds(decisions, 0)
-    assert (folds.by, folds.scattered) == ("text", True)
+    assert folds.by == "text"
     assert 0 < folds.tried(decisions).mean() < 0.5
     check_apart(decisions, 0)
 

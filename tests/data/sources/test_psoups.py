@@ -88,8 +88,3 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     (folder / "data" / "rm_training" / "P2B.json").unlink()
     with pytest.raises(DataError, match=r"lacks P2B\.json"):
         psoups.load(folder)
-
-
-def test_published_counts_add_up() -> None:
-    assert sum(psoups.DISTINCT.values()) == 53_471
-    assert list(psoups.RAW_ROWS) == list(psoups.DISTINCT) == list(psoups.SENTENCES)

@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from plt.data.tables.schema import PREFERENCES, SCHEMAS, conform, validate
+from plt.data.tables.schema import PREFERENCES, TABLES, conform, validate
 from tests.data.made_tables import crossed
 
 
 def test_schemas_are_named_and_versioned() -> None:
-    assert {s.tag for s in SCHEMAS.values()} == {
+    assert {s.tag for s in TABLES} == {
         "preferences/1",
         "users/1",
         "scores/1",
@@ -16,7 +16,7 @@ def test_schemas_are_named_and_versioned() -> None:
         "generations/1",
         "verdicts/1",
     }
-    for schema in SCHEMAS.values():
+    for schema in TABLES:
         assert set(schema.key) <= set(schema.names)
         assert len(set(schema.names)) == len(schema.names)
 

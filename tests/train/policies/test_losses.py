@@ -1,10 +1,12 @@
 import math
+from typing import get_args
 
 import pytest
 import torch
 from torch.testing import assert_close
 
-from plt.train.policies.losses import PAIR_LOSSES, PolicyLoss
+from plt.train.policies.losses import PolicyLoss
+from plt.train.policies.settings import PairLoss
 from plt.train.tuning.losses import bradley_terry, mixed
 
 N = 64
@@ -60,7 +62,7 @@ def test_ipo_stops_at_a_finite_margin(beta, optimum):
     assert minimum(loss, 0.5) == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("kind", PAIR_LOSSES)
+@pytest.mark.parametrize("kind", get_args(PairLoss))
 def test_a_tie_is_half_a_win_for_each_side_and_swapping_flips_the_label(kind):
     chosen, rejected, lengths = ratios()
     tie = loss_of(kind, chosen, rejected, lengths, 0.5)
