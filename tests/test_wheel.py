@@ -1,4 +1,4 @@
-"""The built wheel, installed outside the clone beside five packages, torch not among them."""
+"""The built wheel outside the clone: beside five packages without torch, and beside all it asks."""
 
 import json
 import os
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Iterable
+from email.parser import Parser
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -35,10 +37,14 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plt_alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The command `plt` of an environment that has the wheel, and no torch."""
-    folder = tmp_path_factory.mktemp("environment") / "venv"
+    return installed(wheel, tmp_path_factory.mktemp("alone"), BESIDE)
+
+
+def installed(wheel: Path, folder: Path, beside: Iterable[str]) -> Path:
+    """The command `plt` of a new environment with the wheel, `beside` and what these need."""
     venv.create(folder, with_pip=False, symlinks=True)
     (site,) = folder.glob("lib/python*/site-packages")
-    for name in with_what_they_need(BESIDE):
+    for name in with_what_they_need(beside):
         lend(name, site)
     install = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     install += ["--python", str(folder / "bin" / "python"), "install", "--quiet"]
@@ -46,7 +52,15 @@ def plt_alone(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin" / "plt"
 
 
-def with_what_they_need(wanted: tuple[str, ...]) -> set[str]:
+def asked_for(lines: Iterable[str]) -> list[str]:
+    """The distributions that requirements ask for here, without extras."""
+    asked = [Requirement(line) for line in lines]
+    return [
+        need.name for need in asked if need.marker is None or need.marker.evaluate({"extra": ""})
+    ]
+
+
+def with_what_they_need(wanted: Iterable[str]) -> set[str]:
     """The distributions `wanted` and, in turn, those that they ask for here."""
     found: set[str] = set()
     waiting = list(wanted)
@@ -55,12 +69,7 @@ def with_what_they_need(wanted: tuple[str, ...]) -> set[str]:
         if name in found:
             continue
         found.add(name)
-        asked = [Requirement(line) for line in distribution(name).requires or ()]
-        waiting += [
-            need.name
-            for need in asked
-            if need.marker is None or need.marker.evaluate({"extra": ""})
-        ]
+        waiting += asked_for(distribution(name).requires or ())
     return found
 
 
@@ -187,3 +196,17 @@ def test_runs_made_elsewhere_are_reported_and_verified(plt_alone: Path, tmp_path
     run(plt_alone, tmp_path, "verify", runs[0])
     run(plt_alone, tmp_path, "verify", runs[0], runs[0])
     run(plt_alone, tmp_path, "verify", runs[0], runs[1], code=1)
+
+
+def test_the_default_install_runs_the_demo(
+    wheel: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with zipfile.ZipFile(wheel) as held:
+        (name,) = (name for name in held.namelist() if name.endswith(".dist-info/METADATA"))
+        metadata = Parser().parsestr(held.read(name).decode())
+    needs = asked_for(metadata.get_all("Requires-Dist"))
+    assert "matplotlib" not in needs
+    command = installed(wheel, tmp_path_factory.mktemp("default"), needs)
+    found = json.loads(run(command, tmp_path, "demo", "--users", "12", "--json"))
+    assert found["train"]["failed"] == []
+    assert len(found["report"]["rows"]) == 5
