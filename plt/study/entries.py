@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from plt.analyze.comparison.entries import Condition, Entry
-    from plt.data.run import Identity
+    from plt.data.identity import Identity
     from plt.data.tables.table import Meta, Source
 
 

@@ -1,21 +1,29 @@
-"""Runs a plan: finds or makes each cell, then its gain over vanilla; a failure stops no other."""
+"""Runs a plan: finds or makes each cell, then its gain over vanilla; a failure stops no other.
+
+A cell that another process is making goes to the end of the line, so that a study typed in several
+terminals, or on several machines over one folder, is shared: each process makes what no other one
+is making, and all end with all runs.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import tempfile
-from collections.abc import Iterator
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plt.data.claims import TakenOver
 from plt.errors import PltError, UsageError
 from plt.study.gains import with_gains
-from plt.study.make_run import make_run
+from plt.study.make_run import is_free, make_run
 from plt.study.outcome import Failed, Made, Outcome
 
 if TYPE_CHECKING:
+    from plt.data.run import Held
     from plt.study.make_run import Session
     from plt.study.plan import Cell, Plan
 
@@ -24,7 +32,7 @@ FAILED = 3
 
 
 def execute(plan: Plan, session: Session, *, fit_baseline: bool = True) -> Outcome:
-    """Makes every run of a plan in order; gains follow the methods of each model and size.
+    """Makes every run of a plan; gains follow when all methods of a model and size are settled.
 
     Args:
         plan: Which cells.
@@ -32,7 +40,8 @@ def execute(plan: Plan, session: Session, *, fit_baseline: bool = True) -> Outco
         fit_baseline: Whether vanilla is fitted, for heads, where no run of it is at hand.
 
     Returns:
-        The runs, and what failed. Where several are asked for, one that fails stops no other.
+        The runs, and what failed, in the order of the plan. Where several are asked for, one that
+        fails stops no other.
 
     Raises:
         UsageError: `session.out` names one folder for several runs.
@@ -41,16 +50,45 @@ def execute(plan: Plan, session: Session, *, fit_baseline: bool = True) -> Outco
     if session.out is not None and len(plan.cells) > 1:
         raise UsageError("--out is the folder of one run; several are asked for", hint="--runs DIR")
     _report_plan(plan, session)
-    made: list[Made] = []
-    failed: list[Failed] = []
     with _scratch_folder() as scratch:
-        session = replace(session, scratch=scratch)
-        for _, cells in itertools.groupby(plan.cells, key=lambda cell: cell.group):
-            found = [_run_cell(cell, session, alone=len(plan.cells) == 1) for cell in cells]
-            failed += [each for each in found if isinstance(each, Failed)]
-            finished = [each for each in found if isinstance(each, Made)]
-            made += with_gains(finished, session, fit_baseline=fit_baseline)
-    return Outcome(tuple(made), tuple(failed), plan.skipped)
+        ends = _each(plan.cells, replace(session, scratch=scratch), fit_baseline)
+    made = tuple(end for end in ends if isinstance(end, Made))
+    failed = tuple(end for end in ends if isinstance(end, Failed))
+    return Outcome(made, failed, plan.skipped)
+
+
+def _each(cells: Sequence[Cell], session: Session, fit_baseline: bool) -> list[Made | Failed]:
+    """What became of each cell, in their order."""
+    ends: dict[int, Made | Failed] = {}
+    held: dict[int, Held] = {}
+    line = deque(range(len(cells)))
+    while line:
+        number = line.popleft()
+        cell, waited = cells[number], held.get(number)
+        if waited is not None:
+            if len(held) > len(line):
+                time.sleep(session.watch.timing.poll)
+            if not is_free(waited, session):
+                line.append(number)
+                continue
+        # What another process made while we waited is made anew already.
+        asked = session if waited is None else replace(session, force=False)
+        found = _run_cell(cell, asked, alone=len(cells) == 1)
+        if isinstance(found, Made | Failed):
+            held.pop(number, None)
+            ends[number] = found
+            group = [n for n, other in enumerate(cells) if other.group == cell.group]
+            if all(n in ends for n in group):
+                finished = {n: end for n in group if isinstance(end := ends[n], Made)}
+                gains = with_gains(list(finished.values()), session, fit_baseline=fit_baseline)
+                ends |= zip(finished, gains, strict=True)
+            continue
+        if waited is None:
+            meanwhile = "going on with the others" if set(line) - set(held) else "waiting for it"
+            session.report(f"{cell.label}: {found.holder} is making this run: {meanwhile}")
+        held[number] = found
+        line.append(number)
+    return [ends[number] for number in range(len(cells))]
 
 
 def _report_plan(plan: Plan, session: Session) -> None:
@@ -81,22 +119,28 @@ def _scratch_folder() -> Iterator[Path | None]:
         yield Path(folder)
 
 
-def _run_cell(cell: Cell, session: Session, *, alone: bool) -> Made | Failed:
+def _run_cell(cell: Cell, session: Session, *, alone: bool) -> Made | Failed | Held:
     """Makes the run of a cell, or says why it failed so that the others can go on.
 
     Raises:
         PltError: The cell is `alone`, and failed.
     """
+    from plt.data.run import Held
     from plt.train.runtime.processes import world_size
 
     try:
         return make_run(cell, session)
+    except TakenOver as taken:
+        # What fails in one process alone must end all, which would wait for it for ever.
+        if alone or world_size() > 1:
+            raise
+        session.report(f"{cell.label}: {taken.message}")
+        return Held(taken.folder, taken.by)
     except PltError as error:
         if alone:
             raise
         failure = Failed(cell.label, ": ".join([error.message, *error.problems]), error.exit_code)
     except Exception as error:
-        # What fails in one process alone must end all, which would wait for it for ever.
         if alone or world_size() > 1:
             raise
         failure = Failed(cell.label, f"{type(error).__name__}: {error}", FAILED)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plt.data.claims import TakenOver
 from plt.errors import PltError
-from plt.study.make_run import make_run
+from plt.study.make_run import await_run
 from plt.study.outcome import Gain, Made
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _with_gain(run: Made, made: Sequence[Made], session: Session, fit_baseline: 
     try:
         baseline = _baseline(run.cell, made, session, fit_baseline)
         return run if baseline is None else replace(run, gain=_gain(run, baseline, session))
+    except TakenOver:
+        raise  # by one of several processes alone: it must end all
     except PltError as error:
         session.report(f"{run.cell.label}: no gain over vanilla: {error.message}")
         return run
@@ -70,7 +73,7 @@ def _baseline(
         f"{cell.label}: fitting {vanilla.name} too, to measure the gain over it (not with"
         " --no-baseline)"
     )
-    return make_run(vanilla, replace(session, out=None, force=False)).path
+    return await_run(vanilla, replace(session, out=None, force=False)).path
 
 
 def _finished(folder: Path) -> bool:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from plt.data.claims import TakenOver, Watch
+from plt.errors import PltError
 from plt.study.outcome import Accuracy, Made
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.data.run import Identity, Run
+    from plt.data.identity import Identity
+    from plt.data.run import Held, Run
     from plt.data.tables.preferences import Preferences
     from plt.study.plan import Cell
-    from plt.train.method import Compute
+    from plt.train.method import Compute, Progress
     from plt.train.runs.fit_and_score import Fitted
 
 
@@ -36,6 +41,7 @@ class Session:
         out: Folder of the only run, or None.
         force: Do again what is done.
         scratch: Where a process that does not lead writes what it throws away; None in the others.
+        watch: What was seen of the claims of runs that other processes make.
     """
 
     prefs: Preferences
@@ -49,10 +55,11 @@ class Session:
     out: Path | None = None
     force: bool = False
     scratch: Path | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def identity(self, cell: Cell) -> Identity:
         """What makes a run of this cell the same run."""
-        from plt.data.run import Identity
+        from plt.data.identity import Identity
         from plt.train.runs.fitted_run import model_fingerprint
 
         config = cell.identity_config
@@ -67,37 +74,94 @@ class Session:
         return self.runs / f"{identity.method}-{identity.run_id}"
 
 
-def make_run(cell: Cell, session: Session) -> Made:
+def make_run(cell: Cell, session: Session) -> Made | Held:
     """Makes the run of a cell, or finds it, and reports what came out.
 
+    Returns:
+        The run; or, when another process is making it, who.
+
     Raises:
+        TakenOver: Another process took the run over while this one was making it.
         PltError: It cannot be made: the method refuses, the fit diverges, the folder holds
             something else.
     """
-    from plt.data.run import open_run, recording
+    from plt.data.run import Held, open_run
     from plt.train.runtime.processes import first_decides
 
     identity = session.identity(cell)
     folder = session.out or session.folder(identity)
-    device = session.compute.device
-    run = first_decides(lambda: open_run(identity, folder, force=session.force), device)
-    work = run.path
-    if session.scratch is not None and not run.finished:
-        run = replace(run, path=session.scratch / run.run_id)
+
+    def opened() -> tuple[Run | Held, Path]:
+        found = open_run(identity, folder, force=session.force, watch=session.watch)
+        return found, found.path if isinstance(found, Held) else found.work
+
+    run, work = first_decides(opened, session.compute.device)
+    if isinstance(run, Held):
+        return run
     if run.finished:
         session.report(f"{cell.label}: this run is done already; --force does it again")
     else:
         if run.resumed:
             session.report(f"{cell.label}: resuming {run.path}")
+        run = _finished(run, work, cell, session)
+    made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
+    _report_accuracy(made, session)
+    return made
+
+
+def await_run(cell: Cell, session: Session) -> Made:
+    """As `make_run`, but waits for a run that another process is making or has taken over."""
+    from plt.data.run import Held
+    from plt.train.runtime.processes import world_size
+
+    while True:
+        try:
+            found = make_run(cell, session)
+        except TakenOver as taken:
+            if world_size() > 1:
+                raise  # the others wait for what this process would have sent them
+            found = Held(taken.folder, taken.by)
+        if isinstance(found, Made):
+            return found
+        session.report(f"{cell.label}: {found.holder} is making this run: waiting for it")
+        while not is_free(found, session):
+            time.sleep(session.watch.timing.poll)
+        session = replace(session, force=False)  # what is made while we wait is made anew
+
+
+def is_free(held: Held, session: Session) -> bool:
+    """Whether the other process has done with a run, or is gone."""
+    from plt.train.runtime.processes import first_decides
+
+    return first_decides(lambda: session.watch.free(held.path), session.compute.device)
+
+
+def _finished(run: Run, work: Path, cell: Cell, session: Session) -> Run:
+    """The run, fitted and published; in a process that does not lead, in its scratch folder."""
+    from plt.data.run import load_run, made_by, recording
+
+    if session.scratch is not None:
+        run = replace(run, path=session.scratch / run.run_id)
+        run.path.mkdir(parents=True)
+        _fit(run, work, cell, session)
+        return run
+    try:
         with recording(run, session.arguments):
             try:
                 _fit(run, work, cell, session)
             except Exception:
-                run.log(traceback=traceback.format_exc())
+                with contextlib.suppress(OSError):  # a successor may have moved the folder away
+                    run.log(traceback=traceback.format_exc())
                 raise
-    made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
-    _report_accuracy(made, session)
-    return made
+    except TakenOver as taken:
+        # Results are a function of the run's id: what the other one has published is ours as well.
+        try:
+            run = load_run(run.path)
+        except PltError:
+            raise taken from None
+        who = made_by(run.path)
+        session.report(f"{cell.label}: {run.path} was taken over, and finished, by {who}")
+    return run
 
 
 def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
@@ -114,14 +178,15 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.train.runtime.processes import wait_for_all, world_size
 
     prefs = session.prefs
-    ctx = TrainContext(session.seed, work, session.compute, session.people)
+    compute = replace(session.compute, progress=_watched(session.compute.progress, run, session))
+    ctx = TrainContext(session.seed, work, compute, session.people)
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
     size = training_size(learnt)
     label = Label(run.run_id, cell.name, session.seed)
     sham: Any = cell.sham or "score"
     card = method_card(cell.name)
     fitted = fit_and_score(prefs, cell.method, ctx, label, card=card, sham=sham, learn_from=learnt)
-    fitted.method.save(run.path / MODEL)
+    fitted.method.save(run.work / MODEL)
     _write_tables(run, fitted, prefs, learnt)
     notes = list(fitted.notes)
     if cell.sample is not None:
@@ -136,6 +201,27 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
         run.log(note=note)
         session.report(f"{cell.label}: {note}")
     wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
+
+
+def _watched(progress: Progress, run: Run, session: Session) -> Progress:
+    """The progress callback, which ends a fit when another process holds the run.
+
+    Trainers report every step before they write a checkpoint of it. A look a second is as good as
+    one a step: nobody takes over who has not heard of this process for much longer.
+    """
+    if run.claim is None:
+        return progress
+    claim, clock, poll = run.claim, session.watch.clock, session.watch.timing.poll
+    looked = clock()
+
+    def told(what: str, done: int, total: int) -> None:
+        nonlocal looked
+        if clock() - looked > poll:
+            claim.check()
+            looked = clock()
+        progress(what, done, total)
+
+    return told
 
 
 def _write_tables(run: Run, fitted: Fitted, prefs: Preferences, learnt: Preferences) -> None:
@@ -155,8 +241,8 @@ def _write_tables(run: Run, fitted: Fitted, prefs: Preferences, learnt: Preferen
     )
     frame = with_minority(fitted.scores.frame, prefs.votes)
     frame = with_novelty(frame, prefs, learnt.votes)
-    write_table(frame, SCORES, run.path / SCORES_FILE, meta)
-    write_table(measure(frame, command="train"), METRICS_TABLE, run.path / METRICS_FILE, meta)
+    write_table(frame, SCORES, run.work / SCORES_FILE, meta)
+    write_table(measure(frame, command="train"), METRICS_TABLE, run.work / METRICS_FILE, meta)
 
 
 def _test_accuracy(run: Run) -> Accuracy | None:

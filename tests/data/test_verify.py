@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from plt.data.run import SCORES_FILE, Identity, open_run, recording
+from plt.data.identity import Identity
+from plt.data.run import SCORES_FILE, Run, open_run, recording
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import write_table
 from plt.data.verify import verify
@@ -17,9 +18,15 @@ IDENTITY = Identity("train", "length", {}, 0, {"preferences": "x"})
 
 
 def run_with(path: Path, margins: list[float], identity: Identity = IDENTITY) -> Path:
-    with recording(open_run(identity, path)) as run:
-        table = scores([1.0] * len(margins), margins, [f"u{i}" for i in range(len(margins))])
-        write_table(table, SCORES, run.path / SCORES_FILE)
+    table = scores([1.0] * len(margins), margins, [f"u{i}" for i in range(len(margins))])
+    return run_of(path, table, identity)
+
+
+def run_of(path: Path, table: pl.DataFrame, identity: Identity = IDENTITY) -> Path:
+    opened = open_run(identity, path)
+    assert isinstance(opened, Run)
+    with recording(opened) as run:
+        write_table(table, SCORES, run.work / SCORES_FILE)
     return path
 
 
@@ -65,7 +72,9 @@ def test_missing_judgements_are_counted(tmp_path: Path) -> None:
 
 
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), recording(open_run(IDENTITY, tmp_path / "a")):
+    opened = open_run(IDENTITY, tmp_path / "a")
+    assert isinstance(opened, Run)
+    with pytest.raises(RuntimeError), recording(opened):
         raise RuntimeError
     with pytest.raises(ArtifactError, match="did not finish"):
         verify(tmp_path / "a")
@@ -74,9 +83,7 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 def test_null_names_are_matched(tmp_path: Path) -> None:
     paths = []
     for name in "ab":
-        with recording(open_run(IDENTITY, tmp_path / name)) as run:
-            table = scores([1.0, 0.0], [0.5, 0.25], [None, None])
-            write_table(table.with_columns(pl.col("user_id")), SCORES, run.path / SCORES_FILE)
-            paths.append(run.path)
+        table = scores([1.0, 0.0], [0.5, 0.25], [None, None])
+        paths.append(run_of(tmp_path / name, table.with_columns(pl.col("user_id"))))
     found = verify(*paths)
     assert (found.problems, found.n_margins) == ([], 2)

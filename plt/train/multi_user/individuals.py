@@ -104,7 +104,7 @@ class TunedUsers:
             ctx.compute.progress("fine-tuning users", done, len(users))
             mine = judgements.select(judgements.user == judgements.users.index(user))
             # A folder of its own each time: who holds an earlier fit keeps what it fitted.
-            folders[user] = Path(tempfile.mkdtemp(dir=home, prefix="user-"))
+            folders[user] = Path(tempfile.mkdtemp(dir=home, prefix=".user-"))
             fine_tune(mine, settings, ctx).save(folders[user])
         return cls(folders, tuple(sorted(users)))
 

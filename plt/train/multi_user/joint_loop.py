@@ -198,9 +198,9 @@ class JointTrainer:
         every = max(1, math.ceil(last * SAVED_FRACTION))
         for number in range(self._resume(checkpoint), last):
             self.losses.append(self._step(number))
+            progress("training", number + 1, last)  # before the checkpoint, which it may forbid
             if checkpoint is not None and ((number + 1) % every == 0 or number + 1 == last):
                 self._save(checkpoint)
-            progress("training", number + 1, last)
         return self.losses
 
     def gradients(self, step: IntArray) -> float:

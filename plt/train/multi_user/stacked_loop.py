@@ -181,9 +181,10 @@ class StackTrainer:
         gradients = torch.zeros_like(self.adam.weights)
         for step in range(self._resume(checkpoint), last):
             self._step(step, gradients)
+            # Told before the checkpoint, which it may forbid.
+            progress("training users together", step + 1, last)
             if (step + 1) % every == 0 or step + 1 == last:
                 self._save(checkpoint, finished=step + 1 == last)
-            progress("training users together", step + 1, last)
         return self.adam.weights.cpu(), self.losses
 
     def _step(self, number: int, gradients: Tensor) -> None:

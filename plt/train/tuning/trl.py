@@ -5,6 +5,7 @@ however many people judged it, and its length filter never sees, hence never dro
 """
 
 import contextlib
+import json
 import math
 import os
 import sys
@@ -344,9 +345,17 @@ def refuse_divergence(loss: Tensor, step: int) -> None:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint; one that a kill left half-written has no trainer state."""
-    whole = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}")]
+    """The newest whole checkpoint; in one that a kill left half-written, the last file is not."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{STATE_FILE}") if _is_json(path)]
     return max(whole, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 @contextlib.contextmanager

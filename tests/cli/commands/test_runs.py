@@ -229,7 +229,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
     folder = table.parent / "killed"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and killed.poll() is None:
-        if list(folder.glob("*/checkpoints/*/checkpoint-*")):
+        if list(folder.glob("*/*/checkpoints/*/checkpoint-*")):
             killed.kill()
             break
         time.sleep(0.02)

@@ -349,7 +349,7 @@ def test_a_sweep_that_is_interrupted_resumes_to_the_same_bits(tmp_path: Path) ->
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and cut.poll() is None:
         finished = sum('"success"' in m.read_text() for m in folder.glob("*/manifest.json"))
-        if finished == 1 and list(folder.glob("*/checkpoints/*/checkpoint-*")):
+        if finished == 1 and list(folder.glob("*/*/checkpoints/*/checkpoint-*")):
             cut.send_signal(signal.SIGINT)
             break
         time.sleep(0.01)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from plt.data.run import Identity, Run
+from plt.data.identity import Identity
+from plt.data.run import MANIFEST, Run
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError, DataError, UsageError
 from plt.train.features.reference import reference_log_probs
@@ -330,7 +331,8 @@ def test_an_sft_run_is_a_model_to_begin_from(view, small, texts, tmp_path):
 def finished(folder, status="success"):
     """Makes a folder the run that says so of itself."""
     folder.mkdir(exist_ok=True)
-    Run(folder, Identity("train", "sft", {}, 0, {}), {"status": status}).write_manifest()
+    run = Run(folder, Identity("train", "sft", {}, 0, {}), {"status": status})
+    (folder / MANIFEST).write_text(run.manifest())
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])
