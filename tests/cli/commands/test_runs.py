@@ -234,6 +234,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
             break
         time.sleep(0.02)
     killed.communicate()
+    assert killed.returncode == -9
     again = subprocess.run(
         [*line, "--runs", "killed"], env=env, cwd=table.parent, check=True, capture_output=True
     )
@@ -241,6 +242,13 @@ def test_a_killed_run_is_resumed_to_the_same_bits(table: Path) -> None:
     found = verify(one, other)
     assert found.problems == []
     assert found.largest == 0.0
+    assert b"resuming" in again.stderr
+    assert (one / "config.toml").read_bytes() == (other / "config.toml").read_bytes()
+    measured = {"started", "ended", "seconds", "peak_memory_mib"}
+    records = [load_run(run).record for run in (one, other)]
+    assert {k: v for k, v in records[0].items() if k not in measured} == {
+        k: v for k, v in records[1].items() if k not in measured
+    }
 
 
 def test_another_grouping_is_another_run(table: Path, capfd: pytest.CaptureFixture[str]) -> None:
