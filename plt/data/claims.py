@@ -120,7 +120,8 @@ class Holder:
 
     Attributes:
         number: k.
-        token: Which claim k it is: numbers begin anew when a run is done; empty if damaged.
+        token: Which claim k it is: numbers begin anew when a run is done. The whole text of a
+            claim that is damaged or of another version, so that it is seen to change.
         owner: Whose it is; None if damaged.
         counter: How often it was replaced.
     """
@@ -183,7 +184,7 @@ def _read(folder: Path, number: int) -> Holder | None:
         owner = Owner(str(found["host"]), str(found["boot"]), process, started)
         return Holder(number, token, owner, counter)
     except (ValueError, TypeError, KeyError, AttributeError):
-        return Holder(number)
+        return Holder(number, text)
 
 
 @dataclass

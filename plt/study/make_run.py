@@ -101,8 +101,6 @@ def make_run(cell: Cell, session: Session) -> Made | Held:
     if run.finished:
         session.report(f"{cell.label}: this run is done already; --force does it again")
     else:
-        if run.resumed:
-            session.report(f"{cell.label}: resuming {run.path}")
         run = _finished(run, work, cell, session)
     made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
     _report_accuracy(made, session)
@@ -147,6 +145,8 @@ def _finished(run: Run, work: Path, cell: Cell, session: Session) -> Run:
         return run
     try:
         with recording(run, session.arguments):
+            if run.resumed:
+                session.report(f"{cell.label}: resuming {run.path}")
             try:
                 _fit(run, work, cell, session)
             except Exception:
@@ -171,7 +171,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     """
     from plt.data.run import MODEL
     from plt.data.splitting.samples import draw_sample, training_size
-    from plt.train.method import TrainContext
+    from plt.train.method import TrainContext, unhindered
     from plt.train.registry import method_card
     from plt.train.runs.fit_and_score import fit_and_score
     from plt.train.runs.scoring import Label
@@ -179,7 +179,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
 
     prefs = session.prefs
     compute = replace(session.compute, progress=_watched(session.compute.progress, run, session))
-    ctx = TrainContext(session.seed, work, compute, session.people)
+    held = unhindered if run.claim is None else run.claim.check
+    ctx = TrainContext(session.seed, work, compute, session.people, before_checkpoint=held)
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
     size = training_size(learnt)
     label = Label(run.run_id, cell.name, session.seed)
@@ -206,8 +207,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
 def _watched(progress: Progress, run: Run, session: Session) -> Progress:
     """The progress callback, which ends a fit when another process holds the run.
 
-    Trainers report every step before they write a checkpoint of it. A look a second is as good as
-    one a step: nobody takes over who has not heard of this process for much longer.
+    A look a second is as good as one a step: nobody takes over who has not heard of this process
+    for much longer.
     """
     if run.claim is None:
         return progress

@@ -23,6 +23,10 @@ def silent(what: str, done: int, total: int) -> None:
     """The progress callback that says nothing."""
 
 
+def unhindered() -> None:
+    """The check before a checkpoint that forbids nothing."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """Distinct (prompt, response) texts; rows of a scoring call index them.
@@ -69,6 +73,8 @@ class TrainContext:
         users: A `users/1` table, when the data came with one.
         truth: `Meta.truth` of a simulated table, for methods whose card says `reads_truth`; every
             other method is given None.
+        before_checkpoint: Called before a checkpoint is written, where `compute.progress` is not;
+            both raise when another process makes the run by now.
     """
 
     seed: int
@@ -76,6 +82,7 @@ class TrainContext:
     compute: Compute = field(default_factory=Compute)
     users: pl.DataFrame | None = None
     truth: Mapping[str, Any] | None = None
+    before_checkpoint: Callable[[], None] = unhindered
 
 
 @runtime_checkable

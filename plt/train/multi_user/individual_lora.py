@@ -132,7 +132,7 @@ class BatchedUsers:
             )
             checkpoint = folder / f"users-{number:05d}-of-{len(groups):05d}.safetensors"
             told = _of_all(ctx.compute.progress, steps, groups, number)
-            weights, found = trainer.run(checkpoint, told)
+            weights, found = trainer.run(checkpoint, told, ctx.before_checkpoint)
             stack[group.start : group.stop] = weights.numpy()
             losses[: len(found)] += found
         active = (steps[:, None] > np.arange(len(losses))).sum(axis=0)

@@ -7,7 +7,7 @@ of theirs (`plt.train.tuning.row_adam`). Within a pass a text is read once, whoe
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from plt.data.tables.files import atomic_path
 from plt.errors import ArtifactError, FailedError
-from plt.train.method import FloatArray, IntArray, Progress
+from plt.train.method import FloatArray, IntArray, Progress, unhindered
 from plt.train.models.text_encoder import Ids
 from plt.train.multi_user.stacked_loop import row_order
 from plt.train.people.soft_users import GENERIC, UserModel
@@ -180,12 +180,18 @@ class JointTrainer:
         self.texts_read = 0
         self.tokens_read = 0
 
-    def run(self, checkpoint: Path | None, progress: Progress) -> list[float]:
+    def run(
+        self,
+        checkpoint: Path | None,
+        progress: Progress,
+        before_checkpoint: Callable[[], None] = unhindered,
+    ) -> list[float]:
         """Trains to the end, or finishes what a killed run left in `checkpoint`.
 
         Args:
             checkpoint: A safetensors file, replaced ten times over the run; None keeps nothing.
             progress: Told of every step.
+            before_checkpoint: As `TrainContext.before_checkpoint`.
 
         Returns:
             The mean loss of every step, those before a kill included.
@@ -198,9 +204,10 @@ class JointTrainer:
         every = max(1, math.ceil(last * SAVED_FRACTION))
         for number in range(self._resume(checkpoint), last):
             self.losses.append(self._step(number))
-            progress("training", number + 1, last)  # before the checkpoint, which it may forbid
             if checkpoint is not None and ((number + 1) % every == 0 or number + 1 == last):
+                before_checkpoint()
                 self._save(checkpoint)
+            progress("training", number + 1, last)
         return self.losses
 
     def gradients(self, step: IntArray) -> float:

@@ -250,7 +250,7 @@ def train_network(
         dtype=resolve_dtype(ctx.compute.dtype),
         texts_per_pass=ctx.compute.batch_size,
     )
-    losses = trainer.run(folder / CHECKPOINT, ctx.compute.progress)
+    losses = trainer.run(folder / CHECKPOINT, ctx.compute.progress, ctx.before_checkpoint)
     return losses, (f"{len(losses)} steps, loss {losses[0]:.3f} at first, {losses[-1]:.3f} at last")
 
 

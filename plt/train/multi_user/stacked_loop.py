@@ -8,7 +8,7 @@ passes.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from torch.nn.functional import logsigmoid
 
 from plt.data.tables.files import atomic_path
 from plt.errors import ArtifactError, FailedError
-from plt.train.method import FloatArray, IntArray, Progress
+from plt.train.method import FloatArray, IntArray, Progress, unhindered
 from plt.train.models.backbone import pad_batch
 from plt.train.models.text_encoder import Ids
 from plt.train.multi_user.stacked_network import StackedNetwork
@@ -162,12 +162,18 @@ class StackTrainer:
         self.adam = LazyAdam.of(weights)
         self.losses: list[float] = []
 
-    def run(self, checkpoint: Path, progress: Progress) -> tuple[Tensor, list[float]]:
+    def run(
+        self,
+        checkpoint: Path,
+        progress: Progress,
+        before_checkpoint: Callable[[], None] = unhindered,
+    ) -> tuple[Tensor, list[float]]:
         """Trains to the end, or finishes what a killed run left in `checkpoint`.
 
         Args:
             checkpoint: A safetensors file, replaced ten times over the run.
             progress: Told of every step.
+            before_checkpoint: As `TrainContext.before_checkpoint`.
 
         Returns:
             Weights (U, P) on the CPU, and the sum over users of the loss of every step.
@@ -181,10 +187,10 @@ class StackTrainer:
         gradients = torch.zeros_like(self.adam.weights)
         for step in range(self._resume(checkpoint), last):
             self._step(step, gradients)
-            # Told before the checkpoint, which it may forbid.
-            progress("training users together", step + 1, last)
             if (step + 1) % every == 0 or step + 1 == last:
+                before_checkpoint()
                 self._save(checkpoint, finished=step + 1 == last)
+            progress("training users together", step + 1, last)
         return self.adam.weights.cpu(), self.losses
 
     def _step(self, number: int, gradients: Tensor) -> None:

@@ -146,7 +146,7 @@ class ProgressCallback(TrainerCallback):  # type: ignore[misc]  # transformers h
         self.progress = progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Called by the trainer."""
+        """Called by the trainer, before it writes a checkpoint of the step."""
         self.progress("training", state.global_step, state.max_steps)
 
 

@@ -181,6 +181,15 @@ def test_a_damaged_checkpoint_is_named(prefs: Preferences, tmp_path: Path) -> No
         fit(prefs, context(tmp_path), replace(TUNING, epochs=0.1))
 
 
+def test_no_checkpoint_is_written_that_is_forbidden(prefs: Preferences, tmp_path: Path) -> None:
+    def forbidden() -> None:
+        raise ArtifactError("another process makes this run")
+
+    with pytest.raises(ArtifactError, match="another process"):
+        fit(prefs, replace(context(tmp_path), before_checkpoint=forbidden))
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_a_loss_that_is_no_number_stops_the_run(prefs: Preferences, tmp_path: Path) -> None:
     wild = replace(TUNING, learning_rate=1e38)
     with pytest.raises(FailedError, match=r"the loss of step \d is no number for \d of 3 users"):

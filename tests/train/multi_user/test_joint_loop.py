@@ -248,6 +248,17 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bits(
     assert torch.equal(resumed, whole)
 
 
+def test_no_checkpoint_is_written_that_is_forbidden(judgements: Judgements, tmp_path: Path) -> None:
+    def forbidden() -> None:
+        raise ArtifactError("another process makes this run")
+
+    ctx = TrainContext(0, tmp_path, CPU, before_checkpoint=forbidden)
+    sharing = Sharing(UserModelShape("individual", 1), 0.5)
+    with pytest.raises(ArtifactError, match="another process"):
+        fit_heads(judgements, judgements.users, FAST, sharing, ctx)
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_float16_is_refused_and_a_diverged_run_is_named(
     judgements: Judgements, tmp_path: Path
 ) -> None:

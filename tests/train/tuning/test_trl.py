@@ -212,3 +212,6 @@ def test_a_half_written_checkpoint_is_not_the_last(tmp_path):
     for step in (5, 10):
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text("{}")
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    for cut in ("", '{"epoch": 1'):
+        (tmp_path / "checkpoint-20" / "trainer_state.json").write_text(cut)
+        assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"

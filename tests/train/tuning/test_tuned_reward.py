@@ -120,6 +120,19 @@ def test_a_killed_run_resumes_and_ends_with_the_same_bits(texts, tuning, tmp_pat
     assert np.array_equal(resumed.reward(texts, CPU), whole.reward(texts, CPU))
 
 
+def test_progress_is_told_of_a_step_before_its_checkpoint(texts, tmp_path):
+    """Whoever is told may forbid it: another process makes the run by now."""
+
+    def forbidden(what, done, total):
+        if (what, done) == ("training", 1):
+            raise KeyboardInterrupt
+
+    ctx = context(tmp_path, progress=forbidden)
+    with pytest.raises(KeyboardInterrupt):
+        TunedReward.fit(texts, polite_pairs(0, 40), model="builtin:tiny", tuning=LORA, ctx=ctx)
+    assert not list(tmp_path.rglob("checkpoint-*"))
+
+
 def test_another_fit_in_the_same_folder_does_not_resume(texts, tmp_path):
     tuning, steps = replace(LORA, epochs=1), []
     ctx = context(tmp_path, progress=lambda what, done, total: steps.append(done))
