@@ -170,7 +170,11 @@ def _remove(path: Path) -> None:
             problems=others,
             hint="choose another --out",
         )
-    shutil.rmtree(path)
+    for entry in path.iterdir():  # the folder itself may be a link, which stays
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _differences(found: dict[str, Any], asked: dict[str, Any], prefix: str = "") -> list[str]:

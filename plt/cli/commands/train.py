@@ -16,6 +16,7 @@ from plt.cli.shell.options import (
     Force,
     Json,
     MaxLength,
+    Parents,
     Quiet,
     Seed,
     Settings,
@@ -89,6 +90,7 @@ def command(
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,
     force: Force = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -114,6 +116,7 @@ def command(
     """
     from plt.cli.shell.inputs import compute_options, load_preferences
     from plt.data.tables.content import input_hashes
+    from plt.data.tables.output import check_folder
     from plt.study.execute import execute
     from plt.study.make_run import Session
     from plt.study.plan import Asked, method_names, on_device, plan, split_if_needed
@@ -122,6 +125,7 @@ def command(
 
     if launch is not None and world_size() == 1:
         return Result(takeover=partial(start, launch, typed()))
+    check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
     shared = {
