@@ -128,12 +128,8 @@ def command(
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
-    shared = {
-        "tune": tune,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "max_length": max_length,
-    }
+    shared = {"tune": tune, "epochs": epochs, "learning_rate": learning_rate,
+              "max_length": max_length}  # fmt: skip
     method_names(method)  # a name that is wrong is said before any table is read
     asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
     asked = on_device(asked, device)
