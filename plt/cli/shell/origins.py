@@ -56,13 +56,13 @@ def blame_bodies(error: PltError, context: Any) -> None:
         error: Gets one problem more for each such flag, and for each setting that it quotes.
         context: Typer's context of the command.
     """
-    text = str(error)
+    text = "\n".join([error.message, *error.problems])  # a hint names other flags too
     for parameter in context.command.params:
         origin = _origin(context, parameter)
         if origin is None:
             continue
         place = context.meta.get(CONFIGURED, {}).get(parameter.name)
-        if parameter.name == SETTINGS and place is not None:
+        if place is not None and place.settings:
             error.problems += [
                 f"'{key}' was read from [{place.table}.set] in {place.file}"
                 for key in place.settings
