@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plt.cli.shell.streams import Result, command_line, say, stdout_is_pipe
-from plt.data.tables.output import Output
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
+    from plt.data.tables.output import Output
     from plt.data.tables.preferences import Preferences
 
 
@@ -32,6 +32,8 @@ def named(
     """
     if path is None:
         return None
+    from plt.data.tables.output import Output
+
     output = Output(path, flag, mark, force, no_clobber, parents)
     output.check()
     return output
