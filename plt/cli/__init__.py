@@ -1,5 +1,8 @@
 """What a person types. Heavy imports happen only inside command bodies."""
 
+import contextlib
+import errno
+import io
 import os
 import sys
 import tempfile
@@ -13,6 +16,13 @@ EXIT_USAGE = 2
 EXIT_FAILED = 3
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
+# What a person or their machine refuses: no fault of plt, whatever wrote.
+REFUSALS = frozenset(
+    {
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+        errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP,
+    }
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,11 +39,17 @@ def main(argv: list[str] | None = None) -> int:
     from typer._click.exceptions import ClickException, NoArgsIsHelpError
 
     from plt.cli.shell.app import app
-    from plt.cli.shell.streams import set_arguments
+    from plt.cli.shell.origins import blame
+    from plt.cli.shell.streams import forget, hold_standard_streams, set_arguments, write_stdout
 
+    hold_standard_streams()
     set_arguments(sys.argv[1:] if argv is None else argv)
+    help_text = io.StringIO()
     try:
-        outcome = app(args=argv, prog_name="plt", standalone_mode=False)
+        with contextlib.redirect_stdout(help_text):
+            outcome = app(args=argv, prog_name="plt", standalone_mode=False)
+        if help_text.getvalue():
+            write_stdout(help_text.getvalue().encode("utf-8", "backslashreplace"))
         return outcome if isinstance(outcome, int) else _deliver(outcome)
     except NoArgsIsHelpError as error:
         print(error.format_message(), file=sys.stderr)
@@ -41,13 +57,13 @@ def main(argv: list[str] | None = None) -> int:
     except ClickException as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context is not None else "plt"
-        _complain(f"{error.format_message()}\nhint: {command} --help")
+        _complain(f"{blame(error)}\nhint: {command} --help")
         return EXIT_USAGE
     except PltError as error:
         _complain(str(error))
         return error.exit_code
     except BrokenPipeError:
-        _forget_stdout()
+        forget(1)
         return EXIT_PIPE_CLOSED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -58,6 +74,11 @@ def main(argv: list[str] | None = None) -> int:
             f"this needs the package {error.name}, which is not installed\n"
             "hint: pip install plt-toolkit"
         )
+        return EXIT_USAGE
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            return _failed()
+        _complain(f"{error.filename or 'a file'} cannot be used: {error.strerror}")
         return EXIT_USAGE
     except Exception:
         return _failed()
@@ -94,26 +115,24 @@ def _deliver(outcome: Any) -> int:
 
 def _complain(text: str, *, by_all: bool = False) -> None:
     """Says what is wrong; of several processes the first says what all of them met."""
-    from plt.cli.shell.streams import printable
+    from plt.cli.shell.streams import tell
     from plt.train.runtime.processes import leads
 
     if by_all or leads():
-        print(f"plt: {printable(text)}", file=sys.stderr)
+        with contextlib.suppress(BrokenPipeError):
+            tell(text)
 
 
 def _failed() -> int:
     """A bug or a lack of memory: the traceback goes to a file, its path to the person."""
-    handle, name = tempfile.mkstemp(prefix="plt-failure-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(traceback.format_exc())
-    last = traceback.format_exc().strip().splitlines()[-1]
-    _complain(
-        f"plt failed: {last}\nthe traceback is in {Path(name)}\nhint: please report it",
-        by_all=True,
-    )
+    whole = traceback.format_exc()
+    try:
+        handle, name = tempfile.mkstemp(prefix="plt-failure-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(whole)
+        where = f"the traceback is in {Path(name)}"
+    except OSError:
+        where = whole.strip()
+    last = whole.strip().splitlines()[-1]
+    _complain(f"plt failed: {last}\n{where}\nhint: please report it", by_all=True)
     return EXIT_FAILED
-
-
-def _forget_stdout() -> None:
-    """Python would complain about the closed pipe once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+CACHE_ELSEWHERE = "export PLT_CACHE=FOLDER"
+"""What to type when the cache cannot be written."""
+
 
 def cache_dir() -> Path:
     """``$PLT_CACHE``, by default ``~/.cache/plt``; created by whoever writes to it."""

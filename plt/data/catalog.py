@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Protocol
 
-from plt.data.cache import cache_dir
+from plt.data.cache import CACHE_ELSEWHERE, cache_dir
 from plt.data.reading.hub import HubSource, fetch
 from plt.data.reading.raw_files import Say, warn
 from plt.data.registry import SYNTHETIC, dataset, load_module, simulator
+from plt.data.tables.files import write_bytes
 from plt.data.tables.preferences import Preferences, read_preferences, write_preferences
 from plt.data.tables.table import Source
 
@@ -64,7 +65,8 @@ def _cached(text: str, source: SourceModule, variant: str | None, say: Say) -> P
     target = cache_dir() / "datasets" / name
     if not target.exists():
         folder = fetch(source, say)
-        write_preferences(source.load(folder, variant, say), target)
+        content = write_preferences(source.load(folder, variant, say), None)
+        write_bytes(target, content, CACHE_ELSEWHERE)
     return target
 
 

@@ -10,16 +10,17 @@ from plt.analyze.dataset.statistics import DatasetStatistics
 from plt.analyze.intervals.proportions import user_intervals
 from plt.analyze.votes.effective_rank import EffectiveRank
 from plt.analyze.votes.votes import ALONE, FloatArray, IntArray
-from plt.data.tables.files import atomic_path
 from plt.errors import UsageError
 
 FORMATS = (".svg", ".png")
+MARK = b"plt dataset-stats"
+"""Stands near the beginning of each picture, by which plt knows its own."""
 MAX_NAMED_USERS = 40
 BINS = 10
 
 
-def check_plot_path(path: Path) -> None:
-    """Refuses what cannot be drawn before anything is computed.
+def picture_kind(path: Path) -> str:
+    """``svg`` or ``png``; refuses what cannot be drawn before anything is computed.
 
     Raises:
         UsageError: Another ending than .svg or .png, or no matplotlib.
@@ -36,9 +37,10 @@ def check_plot_path(path: Path) -> None:
             "--plot draws with matplotlib, which is not installed",
             hint="pip install 'plt-toolkit[plot]'",
         ) from error
+    return path.suffix.lower().removeprefix(".")
 
 
-def plot_statistics(statistics: DatasetStatistics, path: Path) -> None:
+def plot_statistics(statistics: DatasetStatistics, kind: str) -> bytes:
     """Draws three panels: agreement between users, minority share of the pairs, MV-ACC by user.
 
     The matrix shows the users of the effective rank, in the order of the eigenvector of the second
@@ -46,17 +48,14 @@ def plot_statistics(statistics: DatasetStatistics, path: Path) -> None:
 
     Args:
         statistics: What was computed.
-        path: Where to; .svg or .png. The file is replaced whole or not at all.
+        kind: As `picture_kind` gives it.
 
-    Raises:
-        UsageError: As `check_plot_path`.
-        ArtifactError: The file cannot be written.
+    Returns:
+        The file's bytes; equal statistics give equal ones.
     """
-    check_plot_path(path)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    # Equal statistics give equal bytes.
     with rc_context({"svg.hashsalt": "plt", "svg.fonttype": "none"}):
         figure = Figure(figsize=(15, 5), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
@@ -65,11 +64,10 @@ def plot_statistics(statistics: DatasetStatistics, path: Path) -> None:
         _draw_majority(right, statistics)
         figure.suptitle(shown(statistics.dataset or ""), parse_math=False)
         drawn = io.BytesIO()
-        kind = path.suffix.lower().removeprefix(".")
-        metadata = {"Date": None} if kind == "svg" else None
+        title = MARK.decode()
+        metadata = {"Date": None, "Creator": title} if kind == "svg" else {"Software": title}
         figure.savefig(drawn, format=kind, metadata=metadata)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(drawn.getvalue())
+    return drawn.getvalue()
 
 
 def shown(name: str) -> str:

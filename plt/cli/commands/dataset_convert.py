@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import Config, Json, Out, Quiet, Seed
+from plt.cli.shell.options import Config, Force, Json, NoClobber, Out, Parents, Quiet, Seed
 from plt.cli.shell.streams import STDIN, Result, read_stdin_bytes, say
-from plt.cli.shell.table_output import deliver_table
+from plt.cli.shell.table_output import deliver_table, for_table
 from plt.errors import UsageError
 
 GENERIC = "generic"
@@ -52,6 +52,9 @@ def command(
         ),
     ] = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -72,6 +75,9 @@ def command(
     from plt.data.tables.pseudonyms import load_key
     from plt.data.tables.pseudonyms import pseudonymise as replace_ids
 
+    output = for_table(
+        out, "a table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
+    )
     if name == GENERIC:
         if raw is None:
             raise UsageError("generic needs a file", hint="plt dataset-convert generic FILE")
@@ -111,9 +117,7 @@ def command(
     says += [f"dropped {count}: {reason}" for reason, count in prefs.meta.dropped.items()]
     if prefs.meta.license:
         says.append(f"licence: {prefs.meta.license}")
-    return deliver_table(
-        prefs, out, summary, says, as_json=as_json, next_command="plt dataset-lint {table}"
-    )
+    return deliver_table(prefs, output, summary, says, next_command="plt dataset-lint {table}")
 
 
 def _name_of(source: Path | bytes) -> str:

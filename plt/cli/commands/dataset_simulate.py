@@ -1,13 +1,24 @@
 """`plt dataset-simulate`: populations whose truth is known."""
 
 import dataclasses
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import Config, Json, Out, Quiet, Seed, Settings
-from plt.cli.shell.streams import Result
-from plt.cli.shell.table_output import deliver_table
+from plt.cli.shell.options import (
+    Config,
+    Force,
+    Json,
+    NoClobber,
+    Out,
+    Parents,
+    Quiet,
+    Seed,
+    Settings,
+)
+from plt.cli.shell.streams import Result, say
+from plt.cli.shell.table_output import deliver_table, for_table, put
 
 
 def command(
@@ -30,6 +41,9 @@ def command(
     ] = None,
     settings: Settings = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -51,6 +65,13 @@ def command(
     from plt.data.tables.table import write_table
     from plt.settings import make_config, parse_settings
 
+    output = for_table(
+        out, "a table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
+    )
+    traits = None
+    if output is not None and output.is_file:
+        traits = replace(output, path=output.path.with_suffix(".users.parquet"))
+        traits.check()
     module = load_module(simulator(name).target)
     values: dict[str, object] = dict(parse_settings(settings or []))
     flags = {"users": users, "pairs_per_user": pairs_per_user, "noise": noise, "seed": seed}
@@ -74,10 +95,9 @@ def command(
     says = [
         f"{prefs.votes.height} judgements of {n_users} users on {prefs.pairs.height} pairs",
     ]
-    result = deliver_table(
-        prefs, out, summary, says, as_json=as_json, next_command="plt dataset-stats {table}"
-    )
-    if out is not None:
-        people = module.user_table(made_config)
-        write_table(people, USERS, out.with_suffix(".users.parquet"))
+    result = deliver_table(prefs, output, summary, says, next_command="plt dataset-stats {table}")
+    if traits is not None:
+        put(write_table(module.user_table(made_config), USERS, None), traits)
+    elif output is not None:
+        say(f"the people's traits are not written: nothing can lie beside {output.path}")
     return result

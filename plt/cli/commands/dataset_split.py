@@ -4,9 +4,9 @@ from typing import Annotated, cast
 
 import typer
 
-from plt.cli.shell.options import Config, Json, Out, Quiet, Seed
+from plt.cli.shell.options import Config, Force, Json, NoClobber, Out, Parents, Quiet, Seed
 from plt.cli.shell.streams import Result
-from plt.cli.shell.table_output import deliver_table
+from plt.cli.shell.table_output import deliver_table, for_table
 from plt.errors import UsageError
 
 
@@ -27,6 +27,9 @@ def command(
         typer.Option("--protocol", help="A paper's own split: psoups, pref or source."),
     ] = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -55,6 +58,9 @@ def command(
 
     if protocol is not None and by is not None:
         raise UsageError("--protocol says what stays whole; --by says it too", hint="leave one out")
+    output = for_table(
+        out, "a table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
+    )
     prefs = load_preferences(data)
     if protocol is not None:
         made = apply_protocol(prefs, protocol)
@@ -78,6 +84,4 @@ def command(
     says += [f"{part}/{kind}: {u} users, {p} pairs, {j} judgements" for part, kind, u, p, j in rows]
     if dropped := made.meta.dropped.get(STRADDLING, 0):
         says.append(f"dropped {dropped} judgements whose two responses straddle splits")
-    return deliver_table(
-        made, out, summary, says, as_json=as_json, next_command="plt dataset-lint {table}"
-    )
+    return deliver_table(made, output, summary, says, next_command="plt dataset-lint {table}")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from plt.cli.shell.options import Config, Json, Out, Quiet, Seed
+from plt.cli.shell.options import Config, Force, Json, NoClobber, Out, Parents, Quiet, Seed
 from plt.cli.shell.streams import STDIN, Result
+from plt.cli.shell.table_output import named, put
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ def command(
         typer.Option("--plot", metavar="FILE", help="Draw the figures as .svg or .png."),
     ] = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -55,10 +59,20 @@ def command(
     from plt.analyze.dataset.describe import describe
 
     rates = None if assume_flip is None else _rates(assume_flip)
+    output = named(out, force=force, no_clobber=no_clobber, parents=parents)
+    picture = None
     if plot is not None:
-        from plt.analyze.dataset.plots import check_plot_path
+        from plt.analyze.dataset.plots import MARK, picture_kind
 
-        check_plot_path(plot)
+        kind = picture_kind(plot)
+        picture = named(
+            plot,
+            flag="--plot",
+            mark=MARK,
+            force=force,
+            no_clobber=no_clobber,
+            parents=parents,
+        )
     source = _Source(data)
     statistics = describe(
         *source.votes(),
@@ -67,17 +81,20 @@ def command(
         near_duplicates=near_duplicates,
         seed=seed,
     )
-    if plot is not None:
+    if picture is not None:
         from plt.analyze.dataset.plots import plot_statistics
 
-        plot_statistics(statistics, plot)
-    if out is not None:
+        put(plot_statistics(statistics, kind), picture)
+    if output is not None:
         from plt.analyze.dataset.statistics_table import statistics_table
         from plt.data.tables.schema import METRICS_TABLE
         from plt.data.tables.table import write_table
 
         _, meta = source.votes()
-        write_table(statistics_table(statistics, meta, seed), METRICS_TABLE, out, meta)
+        payload = write_table(statistics_table(statistics, meta, seed), METRICS_TABLE, None, meta)
+        if output.is_stdout:
+            return Result(payload=payload)
+        put(payload, output)
     from plt.cli.pages.dataset_statistics import statistics_blocks
 
     return Result(data=statistics.to_json(), blocks=statistics_blocks(statistics))

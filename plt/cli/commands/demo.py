@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import Force, Json, Quiet, Seed
+from plt.cli.shell.options import Force, Json, Parents, Quiet, Seed
 from plt.cli.shell.streams import Block, Heading, Line, Result, say
 
 METHODS = "random,length,bradley-terry,individual,eb-shrinkage"
@@ -20,6 +20,7 @@ def command(
     ] = Path("demo"),
     users: Annotated[int, typer.Option("--users", min=8, help="How many simulated people.")] = 84,
     force: Force = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -32,14 +33,18 @@ def command(
 
     Example: plt demo
     """
+    from plt.data.tables.output import check_folder
+
+    check_folder(out, "-o", parents=parents)
+    out.mkdir(parents=True, exist_ok=True)
     table, split = out / "people.parquet", out / "split.parquet"
     again = ["--force"] if force else []
     steps = [
         ["dataset-simulate", "attributes", "--users", str(users), "--seed", str(seed),
-         "-o", str(table)],
+         "-o", str(table), *again],
         ["dataset-stats", str(table)],
         ["dataset-split", str(table), "--fractions", "70,10,20", "--unseen-users", "0",
-         "-o", str(split)],
+         "-o", str(split), *again],
         ["dataset-lint", str(split)],
         ["train", str(split), "--method", METHODS, "--runs", str(out / "runs"), *again],
     ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import BatchSize, Config, Device, Force, Json, Quiet
+from plt.cli.shell.options import BatchSize, Config, Device, Force, Json, Parents, Quiet
 from plt.cli.shell.streams import Result, progress_bar, say
 
 
@@ -21,6 +21,7 @@ def command(
     device: Device = "auto",
     batch_size: BatchSize = 32,
     force: Force = False,
+    parents: Parents = False,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -36,11 +37,13 @@ def command(
     """
     from plt.cli.shell.inputs import compute_options, run_path
     from plt.data.run import load_run
+    from plt.data.tables.output import check_folder
     from plt.train.runs.export import export
     from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.runtime.processes import refuse_several
 
     refuse_several("export")
+    check_folder(folder, "DIR", parents=parents)
     path = run_path(run)
     dtype = str(load_run(path).identity.config.get("dtype", "float32"))
     with progress_bar() as progress:

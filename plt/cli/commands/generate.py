@@ -11,13 +11,27 @@ import typer
 
 from plt.cli.pages.text_lengths import GENERIC, length_json, length_table
 from plt.cli.shell.authors import Author, guided, load_author
-from plt.cli.shell.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet, Seed
-from plt.cli.shell.streams import Result, command_line, progress_bar, say, stdout_is_pipe
+from plt.cli.shell.options import (
+    BatchSize,
+    Config,
+    Device,
+    Dtype,
+    Force,
+    Json,
+    NoClobber,
+    Out,
+    Parents,
+    Quiet,
+    Seed,
+)
+from plt.cli.shell.streams import Result, command_line, progress_bar, say
+from plt.cli.shell.table_output import for_table, put
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from plt.data.tables.output import Output
     from plt.data.tables.table import Meta
     from plt.train.method import Compute
     from plt.train.runs.fitted_run import FittedRun
@@ -102,6 +116,9 @@ def command(
         int, typer.Option("--min-new-tokens", min=0, help="Tokens of a text at least.")
     ] = 0,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     seed: Seed = 0,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -126,8 +143,14 @@ def command(
     from plt.data.tables.generations import distinct_prompts, texts_table
     from plt.train.writing.sampling import Sampling
 
-    if out is None and (as_json or not stdout_is_pipe()):
-        raise UsageError("a table of texts needs a file or a pipe", hint="add -o texts.parquet")
+    output = for_table(
+        out,
+        "a table of texts",
+        as_json=as_json,
+        force=force,
+        no_clobber=no_clobber,
+        parents=parents,
+    )
     if prompts is None:
         raise UsageError("no prompts", hint="--prompts DATA, such as --prompts synthetic:length")
     _refuse_contradictions(best_of, reward, greedy, guide, (guide_weight, guide_top))
@@ -142,13 +165,13 @@ def command(
         judge = _reward_run(reward, compute)
         asked = _plan(tuple(user or ()), reference, n, best_of, author, judge)
         _say_what_is_read(author.writer, data)
-        kept = None if out is None else _kept(out, author, sampling, compute)
+        kept = _kept(output, author, sampling, compute)
         rows = _write(author, judge, data, asked, sampling, seed, compute, kept)
-    return _finished(texts_table(data, rows), prefs.meta, author, out, kept)
+    return _finished(texts_table(data, rows), prefs.meta, author, output, kept)
 
 
 def _finished(
-    texts: pl.DataFrame, about: Meta, author: Author, out: Path | None, kept: TextStore | None
+    texts: pl.DataFrame, about: Meta, author: Author, output: Output | None, kept: TextStore | None
 ) -> Result:
     """Writes the table, and then removes what was kept for it."""
     from plt.analyze.comparison.written_lengths import written_lengths
@@ -158,20 +181,23 @@ def _finished(
 
     meta = Meta(dataset=about.dataset, license=about.license, command=command_line())
     lengths = written_lengths(texts)
-    payload = write_table(texts, GENERATIONS, out, meta) if leads() else None
+    payload = write_table(texts, GENERATIONS, None, meta) if leads() else None
+    if output is not None and payload is not None:
+        put(payload, output)
     if kept is not None and leads():
         kept.clear()
     say(length_table(lengths))
-    if out is None:
+    if output is None:
         return Result(payload=payload)
     summary = {
-        "texts": str(out),
+        "texts": str(output.path),
         "system": author.system,
         "n": texts.height,
         "n_prompts": texts["prompt_id"].n_unique(),
         "lengths": [length_json(row) for row in lengths],
     }
-    return Result(data=summary, path=out, hint=f"plt winrate {out} OTHER.parquet --judge RUN")
+    hint = f"plt winrate {output.path} OTHER.parquet --judge RUN"
+    return Result(data=summary, path=output.path, hint=hint)
 
 
 def _refuse_contradictions(
@@ -200,11 +226,15 @@ def _refuse_contradictions(
         )
 
 
-def _kept(out: Path, author: Author, sampling: Sampling, compute: Compute) -> TextStore:
-    """Where the texts are until the table is whole: a folder beside it."""
+def _kept(
+    output: Output | None, author: Author, sampling: Sampling, compute: Compute
+) -> TextStore | None:
+    """Where the texts are until the table is whole: a folder beside it; a pipe has none."""
     from plt.train.writing.text_store import text_store
 
-    folder = out.with_name(out.name + PARTIAL)
+    if output is None or not output.is_file:
+        return None
+    folder = output.path.with_name(output.path.name + PARTIAL)
     return text_store(folder, author.fingerprint, sampling, compute)
 
 

@@ -6,11 +6,19 @@ from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import Config, Json, Out, Quiet
+from plt.cli.shell.options import Config, Force, Json, NoClobber, Out, Parents, Quiet
 from plt.cli.shell.streams import Result, say
+from plt.cli.shell.table_output import named, put
 from plt.errors import UsageError
 
-FORMATS = ("auto", "rich", "markdown", "json")
+# Format -> what stands near the beginning of each such page, by which plt knows its own.
+MARKS = {
+    "auto": b"| method ",
+    "rich": "\u250f\u2501".encode(),
+    "markdown": b"| method ",
+    "json": b'"baseline": ',
+}
+FORMATS = tuple(MARKS)
 USERS = ("seen", "unseen", "all")
 
 
@@ -39,6 +47,9 @@ def command(
     ] = "auto",
     form: Annotated[str, typer.Option("--format", help="auto, rich, markdown or json.")] = "auto",
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     as_json: Json = False,
     quiet: Quiet = False,
     config: Config = None,
@@ -70,7 +81,6 @@ def command(
     )
     from plt.cli.shell.inputs import run_sources
     from plt.cli.shell.render import to_json, to_markdown, to_terminal
-    from plt.data.tables.files import write_text
     from plt.data.tables.schema import SPLITS
     from plt.study.entries import load_entries
 
@@ -78,6 +88,10 @@ def command(
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
     _check(pivot, PIVOTS, "--pivot")
+    kind_of_page = "json" if as_json else form
+    output = named(
+        out, force=force, no_clobber=no_clobber, parents=parents, mark=MARKS[kind_of_page]
+    )
     entries = load_entries(run_sources(runs), say)
     kind = None if users == "all" else users
     found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
@@ -96,16 +110,17 @@ def command(
     if by_user:
         blocks += user_blocks(entries, split, kind)
     result = Result(data=data, blocks=blocks)
-    if form == "auto" and out is None:
+    if form == "auto" and (output is None or output.is_stdout):
         return result
-    if form == "json" or as_json:
+    if kind_of_page == "json":
         text = to_json(result)
     else:
         text = to_terminal(blocks) if form == "rich" else to_markdown(blocks)
-    if out is not None:
-        write_text(out, text)
-        return Result(data=result.data, path=out)
-    return Result(payload=text.encode("utf-8", "backslashreplace"))
+    page = text.encode("utf-8", "backslashreplace")
+    if output is None or output.is_stdout:
+        return Result(payload=page)
+    put(page, output)
+    return Result(data=result.data, path=output.path)
 
 
 def _check(value: str, known: tuple[str, ...], flag: str) -> None:

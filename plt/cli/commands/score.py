@@ -6,9 +6,20 @@ from typing import Annotated
 
 import typer
 
-from plt.cli.shell.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet
-from plt.cli.shell.streams import Result, progress_bar, say, stdout_is_pipe
-from plt.errors import UsageError
+from plt.cli.shell.options import (
+    BatchSize,
+    Config,
+    Device,
+    Dtype,
+    Force,
+    Json,
+    NoClobber,
+    Out,
+    Parents,
+    Quiet,
+)
+from plt.cli.shell.streams import Result, progress_bar, say
+from plt.cli.shell.table_output import for_table, put
 
 
 def command(
@@ -19,6 +30,9 @@ def command(
         typer.Option("--as-user", help="Score every row as this user; 'population' is nobody."),
     ] = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,
@@ -41,8 +55,9 @@ def command(
     from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.runtime.processes import leads
 
-    if out is None and (as_json or not stdout_is_pipe()):
-        raise UsageError("a scores table needs a file or a pipe", hint="add -o scores.parquet")
+    output = for_table(
+        out, "a scores table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
+    )
     path = run_path(run)
     prefs = load_preferences(data)
     with progress_bar() as progress:
@@ -58,14 +73,16 @@ def command(
         split=prefs.meta.split,
         dropped=dict(scores.dropped),
     )
-    payload = write_table(scores.frame, SCORES, out, meta) if leads() else None
+    payload = write_table(scores.frame, SCORES, None, meta) if leads() else None
+    if output is not None and payload is not None:
+        put(payload, output)
     summary = {
-        "scores": None if out is None else str(out),
+        "scores": None if output is None else str(output.path),
         "run_id": fitted.run.run_id,
         "n_scores": scores.frame.height,
         "n_unknown_users": len(strangers),
         "dropped": dict(scores.dropped),
     }
-    if out is None:
+    if output is None:
         return Result(data=summary, payload=payload)
-    return Result(data=summary, path=out, hint=f"plt report {out}")
+    return Result(data=summary, path=output.path, hint=f"plt report {output.path}")

@@ -16,6 +16,7 @@ from plt.cli.shell.options import (
     Force,
     Json,
     MaxLength,
+    Parents,
     Quiet,
     Seed,
     Settings,
@@ -89,6 +90,7 @@ def command(
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,
     force: Force = False,
+    parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -114,6 +116,7 @@ def command(
     """
     from plt.cli.shell.inputs import compute_options, load_preferences
     from plt.data.tables.content import input_hashes
+    from plt.data.tables.output import check_folder
     from plt.study.execute import execute
     from plt.study.make_run import Session
     from plt.study.plan import Asked, method_names, on_device, plan, split_if_needed
@@ -122,14 +125,11 @@ def command(
 
     if launch is not None and world_size() == 1:
         return Result(takeover=partial(start, launch, typed()))
+    check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     if data is None:
         say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
-    shared = {
-        "tune": tune,
-        "epochs": epochs,
-        "learning_rate": learning_rate,
-        "max_length": max_length,
-    }
+    shared = {"tune": tune, "epochs": epochs, "learning_rate": learning_rate,
+              "max_length": max_length}  # fmt: skip
     method_names(method)  # a name that is wrong is said before any table is read
     asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
     asked = on_device(asked, device)

@@ -27,8 +27,20 @@ from plt.cli.shell.judging import (
     request_options,
     say_what_leaves,
 )
-from plt.cli.shell.options import BatchSize, Config, Device, Dtype, Json, Out, Quiet
-from plt.cli.shell.streams import STDIN, Result, progress_bar, say
+from plt.cli.shell.options import (
+    BatchSize,
+    Config,
+    Device,
+    Dtype,
+    Force,
+    Json,
+    NoClobber,
+    Out,
+    Parents,
+    Quiet,
+)
+from plt.cli.shell.streams import Result, progress_bar, say
+from plt.cli.shell.table_output import named, put
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,6 +85,9 @@ def command(
     price_in: PriceIn = None,
     price_out: PriceOut = None,
     out: Out = None,
+    force: Force = False,
+    no_clobber: NoClobber = False,
+    parents: Parents = False,
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,
@@ -96,6 +111,7 @@ def command(
     from plt.train.runtime.processes import refuse_several
 
     refuse_several("winrate")
+    output = named(out, force=force, no_clobber=no_clobber, parents=parents)
     sources = _sources(first, second)
     wanted = [name for name, value in (("--judge", judge), ("--judge-url", judge_url)) if value]
     spent: dict[str, Any] | None = None
@@ -119,9 +135,12 @@ def command(
                 spent = vars(api.spent) | {"cost": api.spent.cost(price_in, price_out)}
             else:
                 verdicts = _judged(contests, own_judge(str(judge), compute, profiles, tie_below))
-    target = None if str(out) == STDIN else out
-    payload = b"" if out is None else write_table(verdicts, VERDICTS, target, meta)
-    return Result(payload=payload) if payload else _result(verdicts, dropped, spent, out)
+    if output is not None:
+        payload = write_table(verdicts, VERDICTS, None, meta)
+        if output.is_stdout:
+            return Result(payload=payload)
+        put(payload, output)
+    return _result(verdicts, dropped, spent, out)
 
 
 def _result(

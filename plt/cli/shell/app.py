@@ -7,11 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import typer
+
+# Typer vendors click, and has no public name for the context of the command that runs.
+from typer._click.globals import get_current_context
 from typer.core import TyperGroup, TyperOption
 
 from plt import __version__
+from plt.cli.shell.origins import blame_bodies
 from plt.cli.shell.streams import Result, set_quiet, stdout_guard
-from plt.errors import UsageError
+from plt.errors import PltError, UsageError
 from plt.train.runtime.processes import leads
 
 # Command -> (module with `command`, one sentence). The module is imported when it is invoked.
@@ -67,8 +71,12 @@ def guarded(body: Callable[..., Result]) -> Callable[..., tuple[Result, bool]]:
     @functools.wraps(body)
     def wrapped(*args: Any, **kwargs: Any) -> tuple[Result, bool]:
         set_quiet(bool(kwargs.get("quiet")) or not leads())
-        with stdout_guard():
-            result = body(*args, **kwargs)
+        try:
+            with stdout_guard():
+                result = body(*args, **kwargs)
+        except PltError as error:
+            blame_bodies(error, get_current_context())
+            raise
         return result, bool(kwargs.get("as_json"))
 
     return wrapped

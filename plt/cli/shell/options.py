@@ -23,6 +23,12 @@ Quiet: TypeAlias = Annotated[
 Force: TypeAlias = Annotated[
     bool, typer.Option("--force", help="Do it again even if it is done, replacing what is there.")
 ]
+NoClobber: TypeAlias = Annotated[
+    bool, typer.Option("--no-clobber", help="Replace no file that is there, whoever wrote it.")
+]
+Parents: TypeAlias = Annotated[
+    bool, typer.Option("--parents", help="Make the folder to write in if it is not there.")
+]
 Config: TypeAlias = Annotated[
     Path | None,
     typer.Option(

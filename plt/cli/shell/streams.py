@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from plt.errors import DataError, UsageError
+from plt.errors import ArtifactError, DataError, UsageError
 
 STDIN = "-"
 PLAIN_PROGRESS_SECONDS = 10.0
@@ -80,6 +80,7 @@ class _Talk:
     quiet = False
     arguments: tuple[str, ...] = ()
     stdout_is_terminal = False
+    stdout_is_closed = False
 
 
 def set_quiet(quiet: bool) -> None:
@@ -103,9 +104,52 @@ def command_line() -> str:
 
 
 def say(text: str) -> None:
-    """Says something to the person on stderr, unless ``--quiet``."""
+    """Says something to the person on stderr, unless ``--quiet``.
+
+    Raises:
+        BrokenPipeError: Nobody reads stderr any more.
+    """
     if not _Talk.quiet:
+        tell(text)
+
+
+def tell(text: str) -> None:
+    """Says something on stderr even if ``--quiet``; work goes on where stderr cannot take it.
+
+    Raises:
+        BrokenPipeError: Nobody reads stderr any more.
+    """
+    try:
         print(f"plt: {printable(text)}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        forget(2)
+
+
+def hold_standard_streams() -> None:
+    """Puts the null device where a standard stream was closed, before a file takes its number.
+
+    Python has None for such a stream; what is printed to None goes to the other one.
+    """
+    _Talk.stdout_is_closed = sys.stdout is None
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            forget(number)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+
+
+def forget(number: int) -> None:
+    """Points a standard stream at the null device, so that Python does not fail at its exit."""
+    handle = os.open(os.devnull, os.O_RDWR)
+    if handle != number:
+        os.dup2(handle, number)
+        os.close(handle)
 
 
 def printable(text: str) -> str:
@@ -185,15 +229,43 @@ def stdout_guard() -> Iterator[None]:
 
 
 def write_stdout(content: bytes) -> None:
-    """Writes everything or raises BrokenPipeError; a short write is never taken for success."""
+    """Writes everything or raises; a short write is never taken for success.
+
+    Raises:
+        UsageError: stdout is closed.
+        ArtifactError: It cannot take what was written, such as on a full disk.
+        BrokenPipeError: Nobody reads it any more.
+    """
+    _refuse_closed_stdout()
     sys.stdout.flush()
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
-        stream.write(content)
+    try:
+        with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as stream:
+            stream.write(content)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ArtifactError(
+            f"cannot write to standard output: {error.strerror}",
+            hint="free some space, or send it elsewhere: > FILE",
+        ) from error
 
 
 def stdout_is_pipe() -> bool:
-    """Whether a table's bytes may be written to the stdout that the body is kept from."""
+    """Whether a table's bytes may be written to the stdout that the body is kept from.
+
+    Raises:
+        UsageError: stdout is closed.
+    """
+    _refuse_closed_stdout()
     return not _Talk.stdout_is_terminal
+
+
+def _refuse_closed_stdout() -> None:
+    if _Talk.stdout_is_closed:
+        raise UsageError(
+            "standard output is closed, so nothing can be written to it",
+            hint="send it somewhere: > FILE",
+        )
 
 
 def read_stdin_bytes() -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from plt.data.tables.files import cannot_write
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError, FailedError
 
@@ -22,10 +23,15 @@ def load_key(path: Path) -> bytes:
         ArtifactError: The file is no key of ours, or others may read it.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        except OSError as error:
+            raise cannot_write(path, error, "choose another key file") from error
+    if not path.is_file():
+        raise ArtifactError(f"{path} is no file, so it holds no key", hint="choose another file")
     if path.stat().st_mode & 0o077:
         raise ArtifactError(f"others may read the key in {path}", hint=f"chmod 600 {path}")
     try:

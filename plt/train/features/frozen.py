@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from plt.data.cache import CACHE_ELSEWHERE
 from plt.data.tables.files import write_text
 from plt.train.features.store import FeatureStore, Vectors, content_key, stored
 from plt.train.method import Compute, Texts
@@ -168,7 +169,8 @@ def kept_vectors(
     name = hashlib.sha256(text.encode()).hexdigest()[:32]
     folder = Path(compute.cache_dir) / kind / name
     if not (folder / "about.json").exists():
-        write_text(folder / "about.json", json.dumps({**about, "name": source.name}, indent=2))
+        said = json.dumps({**about, "name": source.name}, indent=2)
+        write_text(folder / "about.json", said, CACHE_ELSEWHERE)
     return FeatureStore(folder)
 
 

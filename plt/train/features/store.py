@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from plt.data.tables.files import atomic_path
+from plt.data.cache import CACHE_ELSEWHERE
+from plt.data.tables.files import write_bytes
 from plt.errors import ArtifactError
 
 KEY_BYTES = 16
@@ -82,8 +83,7 @@ class FeatureStore:
         names = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
         blob = save({"keys": names, "vectors": np.ascontiguousarray(vectors)})
         name = hashlib.blake2b(blob, digest_size=16).hexdigest()
-        with atomic_path(self.folder / f"{name}.safetensors") as temporary:
-            temporary.write_bytes(blob)
+        write_bytes(self.folder / f"{name}.safetensors", blob, CACHE_ELSEWHERE)
 
     def _take(self, path: Path, wanted: dict[bytes, int]) -> tuple[NDArray[np.int64], Vectors]:
         """Takes what a file holds of `wanted` out of it."""

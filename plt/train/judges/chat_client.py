@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from plt.data.cache import CACHE_ELSEWHERE
 from plt.data.tables.files import write_text
 from plt.errors import ArtifactError, UsageError
 from plt.train.models.text_encoder import Message
@@ -278,7 +279,7 @@ class ChatClient:
         path = self._path(messages)
         if path is not None:
             record = {name: getattr(reply, name) for name in KEPT}
-            write_text(path, json.dumps(record))
+            write_text(path, json.dumps(record), CACHE_ELSEWHERE)
 
 
 def read_reply(content: bytes) -> Reply | _Failure:

@@ -15,7 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from plt.errors import ArtifactError
+from safetensors import SafetensorError
+
+from plt.data.cache import CACHE_ELSEWHERE
+from plt.data.tables.files import cannot_write
 
 SPECIAL_TOKENS = ("<|pad|>", "<|bos|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
@@ -65,15 +68,13 @@ def _made(kind: str, cache: Path, write: Callable[[Path], None]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}."))
     except OSError as error:
-        raise ArtifactError(
-            f"cannot write builtin:{kind} to {target}: {error}", hint="export PLT_CACHE=FOLDER"
-        ) from error
+        raise cannot_write(target, error, CACHE_ELSEWHERE) from error
     try:
         write(temporary)
         os.rename(temporary, target)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         if not target.is_dir():
-            raise ArtifactError(f"cannot write builtin:{kind} to {target}: {error}") from error
+            raise cannot_write(target, error, CACHE_ELSEWHERE) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ def export(
             hint="plt train DATA --method bradley-terry --model MODEL",
         )
     whose = _whose(fitted, name, user)
+    # A link stays, and what it points at is replaced.
+    asked, folder = folder, Path(os.path.realpath(folder))
     _refuse_full(folder, force)
     reward = _reward(fitted.method)
     settings = fitted.run.identity.config
@@ -116,7 +119,7 @@ def export(
     try:
         notes = _write(temporary, body, head, encoder)
         difference = _checked(temporary, expected, encoder, str(settings.get("dtype", "float32")))
-        made = Exported(folder, name, whose, model, difference, notes)
+        made = Exported(asked, name, whose, model, difference, notes)
         _describe(temporary, made, fitted)
         if folder.exists():
             shutil.rmtree(folder)
