@@ -79,6 +79,9 @@ def _toml_lines(values: Mapping[str, Any]) -> list[str]:
 def _toml_value(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_toml_value, value)) + "]"
-    # JSON's scalars are TOML's, and JSON escapes are a subset of TOML's basic strings; only the
-    # delete character must be escaped more than JSON does.
-    return json.dumps(value).replace("\x7f", "\\u007f")
+    if isinstance(value, str):
+        # A byte of a file name that is no UTF-8 cannot stand in TOML: it is written out.
+        value = value.encode("utf-8", "backslashreplace").decode("utf-8")
+    # JSON's scalars are TOML's, and so are its escapes but those of halves of a character: nothing
+    # beyond ASCII is escaped, and only the delete character more than JSON does.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

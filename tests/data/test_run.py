@@ -184,7 +184,7 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
 
 def test_config_is_toml_that_says_the_same() -> None:
     config = {
-        "model": 'a "quoted"\\ \x7f é\n',
+        "model": 'a "quoted"\\ \\ud83d \x7f é \N{GRINNING FACE}\n\t\x01',
         "epochs": None,
         "fractions": [1.5, 2],
         "flag": True,
@@ -193,3 +193,5 @@ def test_config_is_toml_that_says_the_same() -> None:
     parsed = tomllib.loads(to_toml(replace(IDENTITY, config=config)))["train"]
     expected = {k: v for k, v in config.items() if v is not None}
     assert parsed == {"seed": 3, "method": "lore", **expected}
+    no_utf8 = replace(IDENTITY, config={"model": "a\udcff"})
+    assert tomllib.loads(to_toml(no_utf8))["train"]["model"] == "a\\udcff"
