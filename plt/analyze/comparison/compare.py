@@ -262,7 +262,6 @@ def _difference(rows: EvaluationRows, baseline: EvaluationRows) -> PairedDiffere
         baseline.correct,
         rows.users,
         rows.groups,
-        target=rows.target,
         average="user" if rows.users is not None else "pair",
         bounds=(-1.0, 1.0),
     )

@@ -1,5 +1,7 @@
-"""How figures are written: one text and one JSON form of a value with its interval, everywhere."""
+"""How figures are written: one text, one JSON form and one row of `metrics/1`, everywhere."""
 
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from plt.analyze.intervals.significance import PairedDifference
@@ -26,8 +28,45 @@ def interval_json(found: Interval) -> dict[str, Any]:
         "n_users": found.n_users,
         "n_groups": found.n_groups,
         "n": found.n_rows,
+        "df": found.df,
+        "effective_users": found.effective_users,
+        "effective_groups": found.effective_groups,
+        "these_users": None if found.these_users is None else list(found.these_users),
+        "dominant": [asdict(each) for each in found.dominant],
         "reason": found.reason,
     }
+
+
+def metrics_columns(found: Interval) -> dict[str, Any]:
+    """What a row of `metrics/1` says of a figure: the interval, or why there is none."""
+    return {
+        "value": found.value,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "interval": found.label if found.low is not None else found.reason,
+        "n_users": found.n_users or 0,
+        "n_groups": found.n_groups,
+        "n_pairs": found.n_rows,
+        "df": found.df,
+        "effective_users": found.effective_users,
+        "effective_groups": found.effective_groups,
+    }
+
+
+def with_names(found: Interval, users: Sequence[str] | None, groups: Sequence[str]) -> Interval:
+    """The same, its dominant clusters named.
+
+    Args:
+        found: A figure.
+        users: Name of each user code; None for data without users.
+        groups: Name of each group code.
+    """
+    names = {"user": users, "group": groups}
+    named = []
+    for each in found.dominant:
+        known = names[each.kind]
+        named.append(each if known is None else replace(each, name=str(known[each.code])))
+    return replace(found, dominant=tuple(named))
 
 
 def difference_json(

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plt.analyze.intervals.clusters import CodeArray, FloatArray
+from plt.analyze.intervals.clusters import CodeArray, FloatArray, kish_size
+from plt.analyze.intervals.figures import metrics_columns
 from plt.analyze.intervals.uncertainty import Interval, Target, default_target
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.scores.novelty import KINDS
@@ -83,10 +84,9 @@ class EvaluationRows:
 
     @property
     def target(self) -> Target:
-        """What intervals on these rows generalise to by default."""
-        if self.users is None:
-            return "groups"
-        return default_target(self.user_names.len(), np.unique(self.groups).size)
+        """What figures pooled over these rows generalise to; others weigh the rows differently."""
+        users = None if self.users is None else kish_size(np.bincount(self.users))
+        return default_target(users, kish_size(np.bincount(self.groups)))
 
 
 def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
@@ -148,8 +148,9 @@ def measure(scores: pl.DataFrame, *, command: str) -> pl.DataFrame:
                 continue
             for average in card.averages:
                 found = compute(card, rows, average)
-                records.append(about | {"command": command, "metric": name} | _figure(found, rows))
-                records[-1] |= {"average": average, "higher_is_better": card.higher_is_better}
+                records.append(about | {"command": command, "metric": name, "average": average})
+                records[-1] |= metrics_columns(found)
+                records[-1] |= {"n_ties": rows.n_ties, "higher_is_better": card.higher_is_better}
     table = pl.DataFrame(records, schema_overrides=_types(), infer_schema_length=None)
     return conform(table, METRICS_TABLE)
 
@@ -164,19 +165,6 @@ def compute(card: MetricCard, rows: EvaluationRows, average: str | None) -> Inte
         return Interval(None, None, None, "groups", "none", 0.95, reason="data without users")
     found: Interval = load_metric(card)(rows, average)
     return found
-
-
-def _figure(found: Interval, rows: EvaluationRows) -> dict[str, object]:
-    return {
-        "value": found.value,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "interval": found.label if found.low is not None else found.reason,
-        "n_users": found.n_users or 0,
-        "n_groups": found.n_groups,
-        "n_pairs": found.n_rows,
-        "n_ties": rows.n_ties,
-    }
 
 
 def select_rows(
