@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, TypeAlias
+
+import polars as pl
 
 from plt.analyze.intervals.significance import PairedDifference
 from plt.analyze.intervals.uncertainty import KIND_NONE, Interval, Target
@@ -53,13 +55,16 @@ def metrics_columns(found: Interval) -> dict[str, Any]:
     }
 
 
-def with_names(found: Interval, users: Sequence[str] | None, groups: Sequence[str]) -> Interval:
+Names: TypeAlias = Sequence[str] | pl.Series | None
+
+
+def with_names(found: Interval, users: Names, groups: Names) -> Interval:
     """The same, its dominant clusters named.
 
     Args:
         found: A figure.
-        users: Name of each user code; None for data without users.
-        groups: Name of each group code.
+        users: Name of each user code; None where they have none.
+        groups: Name of each group code; None where they have none.
     """
     names = {"user": users, "group": groups}
     named = []

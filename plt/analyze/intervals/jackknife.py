@@ -104,10 +104,10 @@ class OverUsers:
         moved = np.where(cell_rows > 0, without - means[owner], 0.0)
         leaves = (left == 0) & (cell_rows > 0)
         if kind is cells:
-            return moved / np.maximum(users.n - leaves, 1)
+            return np.asarray(moved / np.maximum(users.n - leaves, 1))
         of_group = cells.groups[: cell_rows.size]
         n_left = users.n - np.bincount(of_group, leaves)
-        return np.bincount(of_group, moved) / np.maximum(n_left, 1)
+        return np.asarray(np.bincount(of_group, moved) / np.maximum(n_left, 1))
 
     def rows(self, target: str) -> FloatArray:
         """(y - mean) / (U n_u); with the users fixed, y minus the user's own mean instead."""
@@ -117,7 +117,8 @@ class OverUsers:
         if target == "these-users":
             own = cluster_sums(centred, users) / np.maximum(n_rows, 1)
             centred = centred - own[users.rows]
-        return np.asarray(centred * self._weights)
+        weighted: FloatArray = centred * self._weights
+        return weighted
 
     def size(self, kind: Codes) -> float:
         """Users count alike; the weight of a group is the sum over its rows of 1 / n_u."""
@@ -133,8 +134,8 @@ class OverUsers:
     @property
     def _weights(self) -> FloatArray:
         users = self._users
-        each = 1 / (users.n * np.maximum(np.bincount(users.rows), 1))
-        return np.asarray(each[users.rows])
+        each: FloatArray = 1 / (users.n * np.maximum(np.bincount(users.rows), 1))
+        return each[users.rows]
 
 
 Figure: TypeAlias = Pooled | OverUsers

@@ -308,9 +308,10 @@ def no_interval(figure: Figure, target: Target) -> str | None:
     """Why there can be no interval for a target; else None."""
     clusters = figure.clusters
     if target == "these-judgements":
-        users = "" if clusters.users is None else f"{figure.size(clusters.users):.1f} users and "
-        few = f"{users}{figure.size(clusters.groups):.1f} groups"
-        return f"{few} (effective) are too few: it describes these judgements"
+        sizes = f"{figure.size(clusters.groups):.1f} effective groups"
+        if clusters.users is not None:
+            sizes = f"{figure.size(clusters.users):.1f} effective users and {sizes}"
+        return f"{sizes} are too few to speak of others"
     reason = clusters.lone(target)
     if reason is None and _smallest(figure, target) <= 1 + ROUNDING:
         return "one user or group holds all the weight"

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plt.analyze.intervals.clusters import CodeArray, FloatArray, kish_size
-from plt.analyze.intervals.figures import metrics_columns
+from plt.analyze.intervals.figures import metrics_columns, with_names
 from plt.analyze.intervals.uncertainty import Interval, Target, default_target
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.scores.novelty import KINDS
@@ -41,6 +41,7 @@ class EvaluationRows:
             row says.
         minority: Whether the person is a minority user, [rows]; None where the table does not say.
         minority_tested: Whether the person could be tested for it, [rows]; None likewise.
+        group_names: The names behind the group codes, sorted; None where nobody knows them.
     """
 
     margin: FloatArray
@@ -52,6 +53,7 @@ class EvaluationRows:
     novelty: NDArray[np.int8] | None = None
     minority: NDArray[np.bool_] | None = None
     minority_tested: NDArray[np.bool_] | None = None
+    group_names: pl.Series | None = None
 
     @functools.cached_property
     def correct(self) -> FloatArray:
@@ -70,17 +72,23 @@ class EvaluationRows:
         if self.users is not None:
             found, users = np.unique(self.users[mask], return_inverse=True)
             names = self.user_names.gather(found)
+        kept, groups = np.unique(self.groups[mask], return_inverse=True)
         return EvaluationRows(
             margin=self.margin[mask],
             prefers_a=self.prefers_a[mask],
             users=users,
-            groups=np.unique(self.groups[mask], return_inverse=True)[1],
+            groups=groups,
             user_names=names,
             n_ties=0,
             novelty=None if self.novelty is None else self.novelty[mask],
             minority=None if self.minority is None else self.minority[mask],
             minority_tested=None if self.minority_tested is None else self.minority_tested[mask],
+            group_names=None if self.group_names is None else self.group_names.gather(kept),
         )
+
+    def named(self, found: Interval) -> Interval:
+        """A figure of all of these rows, its dominant users and groups named."""
+        return with_names(found, self.user_names, self.group_names)
 
     @property
     def target(self) -> Target:
@@ -100,7 +108,7 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
     judged = scores.filter(pl.col("label").is_not_null())
     sided = judged.filter(pl.col("label") != 0.5)
     users, names = dense_codes(sided["user_id"])
-    groups, _ = dense_codes(sided["group"].cast(pl.String).fill_null("-"))
+    groups, group_names = dense_codes(sided["group"].cast(pl.String).fill_null("-"))
     return EvaluationRows(
         margin=sided["margin"].to_numpy(),
         prefers_a=(sided["label"] > 0.5).to_numpy(),
@@ -108,6 +116,7 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
         groups=groups,
         user_names=names,
         n_ties=judged.height - sided.height,
+        group_names=group_names,
         **_annotations(sided),
     )
 

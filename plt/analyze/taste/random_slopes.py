@@ -26,13 +26,8 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-<<<<<<< HEAD
-from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray
-from plt.analyze.intervals.figures import interval_json, without_interval
-=======
 from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray, kish_size
-from plt.analyze.intervals.figures import figure_json, without_interval
->>>>>>> 61fc34f (Intervals by deleting one cluster at a time, with effective numbers that decide what they generalise to)
+from plt.analyze.intervals.figures import interval_json, without_interval
 from plt.analyze.intervals.significance import paired_difference
 from plt.analyze.intervals.uncertainty import Interval, default_target
 from plt.analyze.taste.conversations import Cells, cross_products, find_cells
