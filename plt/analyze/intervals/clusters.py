@@ -99,7 +99,11 @@ class Clusters:
         return read_cells(self.users, self.groups)
 
     def dominant(self, weights: FloatArray | None = None) -> tuple[Dominant, ...]:
-        """Users, then groups with more than `LARGE_SHARE` of the row weights (1 by default)."""
+        """Users, then groups with more than `LARGE_SHARE` of the row weights, largest first.
+
+        Args:
+            weights: Of the rows, [rows]; the same for all by default.
+        """
         found: list[Dominant] = []
         kinds: tuple[tuple[Literal["user", "group"], Codes | None], ...] = (
             ("user", self.users),
@@ -112,7 +116,7 @@ class Clusters:
             shares = total / max(total.sum(), np.finfo(float).tiny)
             found += [
                 Dominant(kind, codes.code(int(i)), float(shares[i]))
-                for i in np.flatnonzero(shares > LARGE_SHARE)
+                for i in np.argsort(-shares, kind="stable")[: int((shares > LARGE_SHARE).sum())]
             ]
         return tuple(found)
 

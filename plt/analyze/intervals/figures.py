@@ -1,7 +1,7 @@
 """How figures are written: one text, one JSON form and one row of `metrics/1`, everywhere."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -34,7 +34,9 @@ def interval_json(found: Interval) -> dict[str, Any]:
         "effective_users": found.effective_users,
         "effective_groups": found.effective_groups,
         "these_users": None if found.these_users is None else list(found.these_users),
-        "dominant": [asdict(each) for each in found.dominant],
+        "dominant": [
+            {"kind": each.kind, "name": each.name, "share": each.share} for each in found.dominant
+        ],
         "reason": found.reason,
     }
 
