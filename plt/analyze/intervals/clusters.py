@@ -114,10 +114,9 @@ class Clusters:
                 continue
             total = np.bincount(codes.rows, weights)
             shares = total / max(total.sum(), np.finfo(float).tiny)
-            found += [
-                Dominant(kind, codes.code(int(i)), float(shares[i]))
-                for i in np.argsort(-shares, kind="stable")[: int((shares > LARGE_SHARE).sum())]
-            ]
+            large = np.flatnonzero(shares > LARGE_SHARE)
+            large = large[np.argsort(-shares[large], kind="stable")]
+            found += [Dominant(kind, codes.code(int(i)), float(shares[i])) for i in large]
         return tuple(found)
 
     def varying(self, target: str) -> list[Codes]:
