@@ -98,25 +98,26 @@ class Clusters:
         assert self.users is not None
         return read_cells(self.users, self.groups)
 
-    def dominant(self, weights: FloatArray | None = None) -> tuple[Dominant, ...]:
-        """Users, then groups with more than `LARGE_SHARE` of the row weights, largest first.
+    def dominant(self, of_users: FloatArray | None, of_groups: FloatArray) -> tuple[Dominant, ...]:
+        """Users, then groups with more than `LARGE_SHARE` of the judgements, largest first.
 
         Args:
-            weights: Of the rows, [rows]; the same for all by default.
+            of_users: Judgements (or their weight) of each user code, [largest code + 1]; None for
+                data without users.
+            of_groups: The same of groups.
         """
         found: list[Dominant] = []
-        kinds: tuple[tuple[Literal["user", "group"], Codes | None], ...] = (
-            ("user", self.users),
-            ("group", self.groups),
+        kinds: tuple[tuple[Literal["user", "group"], Codes | None, FloatArray | None], ...] = (
+            ("user", self.users, of_users),
+            ("group", self.groups, of_groups),
         )
-        for kind, codes in kinds:
-            if codes is None or codes.rows.size == 0:
+        for kind, codes, totals in kinds:
+            if codes is None or totals is None:
                 continue
-            total = np.bincount(codes.rows, weights)
-            shares = total / max(total.sum(), np.finfo(float).tiny)
-            large = np.flatnonzero(shares > LARGE_SHARE)
-            large = large[np.argsort(-shares[large], kind="stable")]
-            found += [Dominant(kind, codes.code(int(i)), float(shares[i])) for i in large]
+            whole = float(totals.sum())
+            large = np.flatnonzero(totals > LARGE_SHARE * whole)
+            large = large[np.argsort(-totals[large], kind="stable")]
+            found += [Dominant(kind, codes.code(int(i)), float(totals[i]) / whole) for i in large]
         return tuple(found)
 
     def varying(self, target: str) -> list[Codes]:

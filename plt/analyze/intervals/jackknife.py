@@ -18,6 +18,7 @@ A mean over users of each user's mean m_u (taken from its own centre) moves, wit
 where S and n are sums and numbers of rows; a user with no other group leaves, with -m_u.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,10 +56,13 @@ class Pooled:
 
     def shifts(self, kind: Codes) -> FloatArray:
         """-R_c / (1 - W_c); 0 for a cluster that holds all the weight (nothing is left)."""
-        totals = self._totals(kind)
-        left = 1 - totals / totals.sum()
-        sums = cluster_sums(self.influence, kind)
-        return np.asarray(-np.divide(sums, left, out=np.zeros_like(sums), where=left > ROUNDING))
+        totals = self.totals(kind)
+        left = totals * (-1 / totals.sum())
+        left += 1
+        left[left <= ROUNDING] = np.inf
+        moved = cluster_sums(self.influence, kind)
+        moved /= left
+        return np.negative(moved, out=moved)
 
     def rows(self, target: str) -> FloatArray:
         """As they are: nobody's own level is a constant of a pooled mean."""
@@ -66,12 +70,24 @@ class Pooled:
 
     def size(self, kind: Codes) -> float:
         """From the weights of the rows of each cluster."""
-        return kish_size(self._totals(kind))
+        return kish_size(self.totals(kind))
 
-    def _totals(self, kind: Codes) -> FloatArray:
-        if self.weights is None:
-            return np.bincount(kind.rows).astype(np.float64)
-        return cluster_sums(self.weights, kind)
+    def totals(self, kind: Codes) -> FloatArray:
+        """Weight of the rows of each cluster, [largest code + 1]."""
+        if kind is self.clusters.groups:
+            return self._of_groups
+        if kind is self.clusters.users:
+            return self._of_users
+        return _totals(kind, self.weights)
+
+    @functools.cached_property
+    def _of_groups(self) -> FloatArray:
+        return _totals(self.clusters.groups, self.weights)
+
+    @functools.cached_property
+    def _of_users(self) -> FloatArray:
+        assert self.clusters.users is not None
+        return _totals(self.clusters.users, self.weights)
 
 
 @dataclass(frozen=True)
@@ -120,6 +136,10 @@ class OverUsers:
         weighted: FloatArray = centred * self._weights
         return weighted
 
+    def totals(self, kind: Codes) -> FloatArray:
+        """Number of rows of each cluster, [largest code + 1]."""
+        return _totals(kind, None)
+
     def size(self, kind: Codes) -> float:
         """Users count alike; the weight of a group is the sum over its rows of 1 / n_u."""
         if kind is self._users:
@@ -136,6 +156,12 @@ class OverUsers:
         users = self._users
         each: FloatArray = 1 / (users.n * np.maximum(np.bincount(users.rows), 1))
         return each[users.rows]
+
+
+def _totals(kind: Codes, weights: FloatArray | None) -> FloatArray:
+    if weights is None:
+        return np.bincount(kind.rows).astype(np.float64)
+    return cluster_sums(weights, kind)
 
 
 Figure: TypeAlias = Pooled | OverUsers

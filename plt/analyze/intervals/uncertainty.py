@@ -259,12 +259,12 @@ def _mean(rows: FloatArray, clusters: Clusters, average: Average) -> Figure:
 def effective_sizes(figure: Figure) -> dict[str, Any]:
     """What an interval says of the effective numbers and of clusters that dominate."""
     clusters = figure.clusters
-    users = None if clusters.users is None else figure.size(clusters.users)
-    weights = figure.weights if isinstance(figure, Pooled) else None
+    users, groups = clusters.users, clusters.groups
+    of_users = None if users is None else figure.totals(users)
     return {
-        "effective_users": users,
-        "effective_groups": figure.size(clusters.groups),
-        "dominant": clusters.dominant(weights),
+        "effective_users": None if users is None else figure.size(users),
+        "effective_groups": figure.size(groups),
+        "dominant": clusters.dominant(of_users, figure.totals(groups)),
     }
 
 
