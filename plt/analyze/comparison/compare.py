@@ -257,15 +257,15 @@ def _sham_gain(
 
 def _difference(rows: EvaluationRows, baseline: EvaluationRows) -> PairedDifference:
     """The paired difference of accuracies, over users where there are any."""
-    return paired_difference(
+    found = paired_difference(
         rows.correct,
         baseline.correct,
         rows.users,
         rows.groups,
-        target=rows.target,
         average="user" if rows.users is not None else "pair",
         bounds=(-1.0, 1.0),
     )
+    return replace(found, interval=rows.named(found.interval))
 
 
 def _measure(entry: Entry, rows: EvaluationRows) -> Compared:

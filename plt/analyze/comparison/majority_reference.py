@@ -43,7 +43,5 @@ def majority_reference(rows: EvaluationRows, scores: pl.DataFrame) -> dict[str, 
     found = {}
     for name, product in agreement.items():
         earned = votes.select(0.5 + 0.5 * product.sign().cast(pl.Float64)).to_series().to_numpy()
-        found[name] = mean_interval(
-            earned, rows.users, rows.groups, target=rows.target, bounds=(0.0, 1.0)
-        )
+        found[name] = mean_interval(earned, rows.users, rows.groups, bounds=(0.0, 1.0))
     return found

@@ -20,7 +20,7 @@ import polars as pl
 
 from plt.analyze.intervals.clusters import FloatArray
 from plt.analyze.intervals.proportions import UserIntervals, user_intervals
-from plt.analyze.intervals.uncertainty import Interval, default_target, mean_interval
+from plt.analyze.intervals.uncertainty import Interval, mean_interval
 from plt.data.tables.codes import dense_codes
 
 KEYS = ("user_id", "prompt_id", "sample")
@@ -204,9 +204,8 @@ def _intervals(
         nobody = replace(nobody, reason="no contest with a verdict names a user")
         return nobody, mean_interval(values, None, groups, bounds=(0.0, 1.0)), None
     users = dense_codes(judged["user_id"].cast(pl.String))[0]
-    target = default_target(int(users.max()) + 1, int(groups.max()) + 1)
     by_user, pooled = (
-        mean_interval(values, users, groups, target=target, average=average, bounds=(0.0, 1.0))
+        mean_interval(values, users, groups, average=average, bounds=(0.0, 1.0))
         for average in ("user", "pair")
     )
     return by_user, pooled, user_intervals(values, users, groups)

@@ -1,6 +1,6 @@
 """How long the texts of a `generations/1` table are, by the person that they were written for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -72,4 +72,7 @@ def _mean(part: pl.DataFrame, column: str) -> Interval:
     known = part.filter(pl.col(column).is_not_null())
     groups = pl.coalesce(pl.col("group").cast(pl.String), pl.format("prompt:{}", "prompt_id"))
     codes, _ = dense_codes(known.select(groups.alias("group"))["group"])
-    return mean_interval(known[column].to_numpy().astype(np.float64), None, codes)
+    values = known[column].to_numpy().astype(np.float64)
+    # The standard error describes these texts, as in the paper; an interval needs more prompts.
+    described = mean_interval(values, None, codes, target="groups")
+    return replace(mean_interval(values, None, codes), se=described.se)

@@ -3,6 +3,7 @@
 import polars as pl
 
 from plt.analyze.dataset.statistics import DatasetStatistics
+from plt.analyze.intervals.figures import metrics_columns
 from plt.analyze.intervals.uncertainty import Interval
 from plt.data.tables.schema import METRICS_TABLE, conform
 from plt.data.tables.table import Meta
@@ -72,15 +73,8 @@ def _figures(statistics: DatasetStatistics) -> dict[str, Interval]:
 
 
 def _row(name: str, found: Interval) -> dict[str, object]:
-    return {
+    return metrics_columns(found) | {
         "metric": name,
-        "value": found.value,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "interval": found.label,
-        "n_users": found.n_users or 0,
-        "n_groups": found.n_groups,
-        "n_pairs": found.n_rows,
         "average": "pair",
         "higher_is_better": HIGHER_IS_BETTER.get(name),
     }

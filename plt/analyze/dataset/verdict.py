@@ -21,6 +21,7 @@ TARGET_WORDS: dict[Target, str] = {
     "population": "other users and pairs of this kind",
     "these-users": "these users on other pairs",
     "these-prompts": "other users on these prompts",
+    "these-judgements": "these judgements alone",
     "one-user": "this user on other pairs",
     "groups": "other pairs of this kind",
 }

@@ -5,9 +5,9 @@ row weights that say how often each row was drawn. Two ways of making an interva
 
 `cluster-t` (the default) draws users alone, groups alone and user-group cells alone. With the
 variance v of each set of replicates times C / (C - 1), the variance is v(user) + v(group) - v(cell)
-and never below the larger of the first two, and the interval is Student's t with
-min(#users, #groups) - 1 degrees of freedom: the rule of `plt.analyze.intervals.uncertainty`, with
-the bootstrap in place of the row influences.
+and never below the larger of the first two, and the interval is Student's t with the smaller
+effective number of users and groups, minus 1, degrees of freedom: the rule of
+`plt.analyze.intervals.uncertainty`, with the bootstrap in place of deleting one cluster at a time.
 
 `percentile` and `basic` draw users and groups together, the weight of a row being the product of
 the two multiplicities: the pigeonhole bootstrap (Owen 2007, Annals of Applied Statistics 1). It
@@ -27,22 +27,25 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from plt.analyze.intervals.clusters import (
+    ROUNDING,
     CodeArray,
     Codes,
     FloatArray,
-    cell_codes,
+    read_cells,
     read_clusters,
     without_gaps,
 )
 from plt.analyze.intervals.distributions import normal_cdf, t_quantile
-from plt.analyze.intervals.uncertainty import (
-    ROUNDING,
+from plt.analyze.intervals.interval import (
     Bounds,
     Interval,
     Target,
     checked_target,
+    default_target,
     null_interval,
 )
+from plt.analyze.intervals.jackknife import Pooled
+from plt.analyze.intervals.uncertainty import degrees_of_freedom, effective_sizes, no_interval
 
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
 
@@ -71,9 +74,10 @@ def two_way_bootstrap(
     groups: CodeArray,
     resampling: Resampling | None = None,
     *,
-    target: Target = "population",
+    target: Target | None = None,
     level: float = 0.95,
     bounds: Bounds | None = None,
+    weights: FloatArray | None = None,
 ) -> Interval:
     """The interval of a statistic of weighted rows.
 
@@ -83,9 +87,11 @@ def two_way_bootstrap(
         users: Integer codes >= 0, [rows], or None for data without users.
         groups: Integer codes >= 0, [rows].
         resampling: How to draw; 1,000 replicates, seed 0 and `cluster-t` by default.
-        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
+        target: As in `mean_interval`.
         level: Nominal coverage.
         bounds: Smallest and largest possible value; the interval is clipped to them.
+        weights: How much of the statistic each row is, for the effective numbers, > 0, [rows]; the
+            same for all by default.
 
     Returns:
         The interval; `n_undefined` counts replicates without a figure. They may lie anywhere, so
@@ -107,16 +113,20 @@ def two_way_bootstrap(
     value = float(_evaluate(statistic, np.ones((1, clusters.n_rows)))[0])
     if not np.isfinite(value):
         return null_interval(None, "undefined on these rows", clusters, target, level)
-    reason = clusters.lone(target)
+    figure = Pooled(value, clusters, np.zeros(0), weights)
+    sizes = effective_sizes(figure)
+    target = target or default_target(sizes["effective_users"], sizes["effective_groups"])
+    reason = no_interval(figure, target)
     if reason is not None:
-        return null_interval(value, reason, clusters, target, level)
+        return replace(null_interval(value, reason, clusters, target, level), **sizes)
     kinds = clusters.varying(target)
     drawn = "two-way" if len(kinds) == 2 else "group" if kinds[0] is clusters.groups else "user"
     ends = _cluster_t if plan.interval == "cluster-t" else _percentile
-    found = ends(value, _Draws(statistic, clusters.n_rows, plan), kinds, level)
+    df = degrees_of_freedom(min(figure.size(kind) for kind in kinds))
+    found = ends(value, _Draws(statistic, clusters.n_rows, plan), kinds, df, level)
     if found.reason is not None:
         null = null_interval(value, found.reason, clusters, target, level)
-        return replace(null, n_undefined=found.n_undefined)
+        return replace(null, n_undefined=found.n_undefined, **sizes)
     lowest, highest = bounds or (-np.inf, np.inf)
     scheme = "bootstrap t" if plan.interval == "cluster-t" else f"bootstrap {plan.interval}"
     return Interval(
@@ -127,11 +137,10 @@ def two_way_bootstrap(
         kind=f"{drawn} {scheme}",
         level=level,
         se=found.se,
-        df=min(kind.n for kind in kinds) - 1,
-        n_rows=clusters.n_rows,
-        n_users=clusters.n_users,
-        n_groups=clusters.groups.n,
+        df=df,
+        **clusters.counts,
         n_undefined=found.n_undefined,
+        **sizes,
     )
 
 
@@ -184,9 +193,9 @@ def _evaluate(statistic: Statistic, weights: FloatArray) -> FloatArray:
     return figures
 
 
-def _cluster_t(value: float, draws: _Draws, kinds: list[Codes], level: float) -> _Ends:
+def _cluster_t(value: float, draws: _Draws, kinds: list[Codes], df: float, level: float) -> _Ends:
     """Value -+ t * standard error, from draws of one kind of cluster at a time."""
-    sources = [*kinds, cell_codes(kinds[1], kinds[0])] if len(kinds) == 2 else kinds
+    sources = [*kinds, read_cells(kinds[1], kinds[0])] if len(kinds) == 2 else kinds
     variances, n_undefined = [], 0
     for stream, source in enumerate(sources):
         figures = draws.replicates([source], stream)
@@ -201,19 +210,18 @@ def _cluster_t(value: float, draws: _Draws, kinds: list[Codes], level: float) ->
     se = float(np.sqrt(variance))
     if se <= ROUNDING * abs(value):
         return _Ends(n_undefined, reason="no variation between replicates")
-    df = min(kind.n for kind in kinds) - 1
     half = t_quantile(df, 0.5 + level / 2) * se
     return _Ends(n_undefined, value - half, value + half, se)
 
 
-def _percentile(value: float, draws: _Draws, kinds: list[Codes], level: float) -> _Ends:
+def _percentile(value: float, draws: _Draws, kinds: list[Codes], df: float, level: float) -> _Ends:
     """Order statistics of the replicates, mirrored at the value for `basic`."""
     plan = draws.plan
     figures = draws.replicates(kinds, 0)
     finite = np.sort(figures[np.isfinite(figures)])
     n_undefined = plan.n_boot - finite.size
     n = min(kind.n for kind in kinds)
-    wide = t_quantile(n - 1, 0.5 + level / 2) * np.sqrt(n / (n - 1))
+    wide = t_quantile(df, 0.5 + level / 2) * np.sqrt(n / (n - 1))
     rank = int((plan.n_boot + 1) * normal_cdf(-wide))
     if rank < 1:
         reason = f"{plan.n_boot} replicates do not reach the percentiles that {n} clusters need"

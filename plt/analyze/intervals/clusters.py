@@ -1,7 +1,8 @@
 """Rows grouped by the two clusters of preference data, user and group, and sums over them."""
 
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+import functools
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 CodeArray: TypeAlias = NDArray[np.integer]
 BoolArray: TypeAlias = NDArray[np.bool_]
+
+ROUNDING = 1e-9
+"""A standard error this small beside the mean absolute deviation is rounding, not information."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +22,52 @@ class Codes:
     Attributes:
         rows: The cluster of each row, small codes >= 0 that may have gaps, [rows].
         n: Distinct clusters that occur.
+        given: The codes as the caller wrote them, [rows]; None where `rows` are these.
     """
 
     rows: NDArray[np.intp]
     n: int
+    given: CodeArray | None = None
+
+    def code(self, cluster: int) -> int:
+        """What the caller calls a cluster of `rows`."""
+        if self.given is None:
+            return cluster
+        return int(self.given[int((self.rows == cluster).argmax())])
+
+
+@dataclass(frozen=True)
+class Cells(Codes):
+    """The (user, group) cells as clusters.
+
+    Attributes:
+        users: User of each cell, [largest code + 1].
+        groups: Group of each cell, likewise.
+    """
+
+    users: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    groups: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+
+
+LARGE_SHARE = 0.25
+"""A cluster with more than this share of the judgements is named beside the figure."""
+
+
+@dataclass(frozen=True)
+class Dominant:
+    """A cluster that holds more than `LARGE_SHARE` of the judgements behind a figure.
+
+    Attributes:
+        kind: ``user`` or ``group``.
+        code: Its code, as the caller of the interval wrote it.
+        share: Share of the judgements.
+        name: What the code stands for, once somebody who knows the names has filled it in.
+    """
+
+    kind: Literal["user", "group"]
+    code: int
+    share: float
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +91,34 @@ class Clusters:
     def counts(self) -> dict[str, Any]:
         """What an interval says of its rows."""
         return {"n_rows": self.n_rows, "n_users": self.n_users, "n_groups": self.groups.n}
+
+    @functools.cached_property
+    def cells(self) -> Cells:
+        """The (user, group) cells; only for data with users."""
+        assert self.users is not None
+        return read_cells(self.users, self.groups)
+
+    def dominant(self, of_users: FloatArray | None, of_groups: FloatArray) -> tuple[Dominant, ...]:
+        """Users, then groups with more than `LARGE_SHARE` of the judgements, largest first.
+
+        Args:
+            of_users: Judgements (or their weight) of each user code, [largest code + 1]; None for
+                data without users.
+            of_groups: The same of groups.
+        """
+        found: list[Dominant] = []
+        kinds: tuple[tuple[Literal["user", "group"], Codes | None, FloatArray | None], ...] = (
+            ("user", self.users, of_users),
+            ("group", self.groups, of_groups),
+        )
+        for kind, codes, totals in kinds:
+            if codes is None or totals is None:
+                continue
+            whole = float(totals.sum())
+            large = np.flatnonzero(totals > LARGE_SHARE * whole)
+            large = large[np.argsort(-totals[large], kind="stable")]
+            found += [Dominant(kind, codes.code(int(i)), float(totals[i]) / whole) for i in large]
+        return tuple(found)
 
     def varying(self, target: str) -> list[Codes]:
         """The kinds that vary for a target of `uncertainty`: groups before users."""
@@ -93,7 +167,8 @@ def _read_codes(name: str, codes: CodeArray, n_rows: int) -> Codes:
         raise ValueError(f"{name} holds negative codes: leave rows without one out and count them")
     if given.max() > 4 * n_rows + 1_000:
         # Hashes and ids of a larger table would make bincount allocate by the largest code.
-        given = np.unique(given, return_inverse=True)[1]
+        small = np.unique(given, return_inverse=True)[1].astype(np.intp, copy=False)
+        return Codes(small, int(small.max()) + 1, given)
     rows = given.astype(np.intp, copy=False)
     return Codes(rows, int(np.count_nonzero(np.bincount(rows))))
 
@@ -113,13 +188,18 @@ def cell_sums(values: FloatArray, users: Codes, groups: Codes) -> FloatArray:
     return ordered if starts.size == key.size else np.add.reduceat(ordered, starts)
 
 
-def cell_codes(users: Codes, groups: Codes) -> Codes:
-    """The (user, group) cell of each row, without gaps."""
+def read_cells(users: Codes, groups: Codes) -> Cells:
+    """The (user, group) cell of each row, by group and then by user; codes may have gaps."""
     key, n_keys = _cell_keys(groups, users)
+    if n_keys <= 4 * key.size:
+        width = int(users.rows.max()) + 1
+        group, user = np.divmod(np.arange(n_keys, dtype=np.intp), width)
+        return Cells(key, int(np.count_nonzero(np.bincount(key))), users=user, groups=group)
     order, starts = _runs(key, n_keys)
     rows = np.empty_like(order)
     rows[order] = np.repeat(np.arange(starts.size), np.diff(starts, append=order.size))
-    return Codes(rows, starts.size)
+    first = order[starts]
+    return Cells(rows, starts.size, users=users.rows[first], groups=groups.rows[first])
 
 
 def without_gaps(codes: Codes) -> Codes:

@@ -1,6 +1,10 @@
-"""How figures are written: one text and one JSON form of a value with its interval, everywhere."""
+"""How figures are written: one text, one JSON form and one row of `metrics/1`, everywhere."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import polars as pl
 
 from plt.analyze.intervals.significance import PairedDifference
 from plt.analyze.intervals.uncertainty import KIND_NONE, Interval, Target
@@ -26,8 +30,50 @@ def interval_json(found: Interval) -> dict[str, Any]:
         "n_users": found.n_users,
         "n_groups": found.n_groups,
         "n": found.n_rows,
+        "df": found.df,
+        "effective_users": found.effective_users,
+        "effective_groups": found.effective_groups,
+        "these_users": None if found.these_users is None else list(found.these_users),
+        "dominant": [
+            {"kind": each.kind, "name": each.name, "share": each.share} for each in found.dominant
+        ],
         "reason": found.reason,
     }
+
+
+def metrics_columns(found: Interval) -> dict[str, Any]:
+    """What a row of `metrics/1` says of a figure: the interval, or why there is none."""
+    return {
+        "value": found.value,
+        "ci_low": found.low,
+        "ci_high": found.high,
+        "interval": found.label if found.low is not None else found.reason,
+        "n_users": found.n_users or 0,
+        "n_groups": found.n_groups,
+        "n_pairs": found.n_rows,
+        "df": found.df,
+        "effective_users": found.effective_users,
+        "effective_groups": found.effective_groups,
+    }
+
+
+Names: TypeAlias = Sequence[str] | pl.Series | None
+
+
+def with_names(found: Interval, users: Names, groups: Names) -> Interval:
+    """The same, its dominant clusters named.
+
+    Args:
+        found: A figure.
+        users: Name of each user code; None where they have none.
+        groups: Name of each group code; None where they have none.
+    """
+    names = {"user": users, "group": groups}
+    named = []
+    for each in found.dominant:
+        known = names[each.kind]
+        named.append(each if known is None else replace(each, name=str(known[each.code])))
+    return replace(found, dominant=tuple(named))
 
 
 def difference_json(

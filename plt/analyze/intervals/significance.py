@@ -16,7 +16,8 @@ class PairedDifference:
 
     Attributes:
         interval: The mean difference with its interval.
-        p_value: Two-sided p value of "the mean difference is 0"; null where the bounds are null.
+        p_value: Two-sided p value of "the mean difference is 0"; null where the bounds are null,
+            and where no row differs, so that there is nothing to test.
     """
 
     interval: Interval
@@ -29,7 +30,7 @@ def paired_difference(
     users: CodeArray | None,
     groups: CodeArray,
     *,
-    target: Target = "population",
+    target: Target | None = None,
     average: Average = "pair",
     level: float = 0.95,
     bounds: Bounds | None = None,
@@ -65,7 +66,8 @@ def paired_difference(
     interval = mean_interval(
         left - right, users, groups, target=target, average=average, level=level, bounds=bounds
     )
-    return PairedDifference(interval, _p_value(interval, bounds))
+    p_value = _p_value(interval, bounds) if (left != right).any() else None
+    return PairedDifference(interval, p_value)
 
 
 def _p_value(interval: Interval, bounds: Bounds | None) -> float | None:

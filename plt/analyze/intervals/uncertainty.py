@@ -1,7 +1,8 @@
 """Intervals of means, shares and smooth statistics; the root of every interval and test in plt.
 
-Beside it stand `bootstrap` (statistics that are no means), `proportions` (one person's accuracy)
-and `significance` (paired differences, exact tests, many tests at once).
+Beside it stand `jackknife` (the variances), `bootstrap` (statistics that are no means),
+`proportions` (one person's accuracy) and `significance` (paired differences, exact tests, many
+tests at once).
 
 Rows of preference data are not independent: one person answers many pairs, and one pair or
 conversation is answered by many persons. So every row has two integer codes, `users` and `groups`,
@@ -9,27 +10,26 @@ and no row is treated as a draw of its own. The target says what an interval gen
 
 * `population`: other users and other groups of the kind seen here; both vary.
 * `these-users`: the same users, on other groups; only groups vary.
-* `these-prompts`: other users, same groups and responses; only users vary. All one group allows.
+* `these-prompts`: other users, same groups and responses; only users vary.
 * `groups`: data without users, or figures of pairs; only groups vary.
+* `these-judgements`: nothing beyond them, so there is no interval.
 * `one-user`: a single person on other groups.
 
-The variance of a sum of row influences r_i (a mean has r_i = w_i (y_i - mean)) is the two-way
-cluster variance of Cameron, Gelbach and Miller (2011, Journal of Business & Economic Statistics
-29) with a small-sample factor for each term,
+Unless the caller insists, the target follows from the *effective* numbers of users and groups, Kish
+of their weights in that figure (`default_target`): one large prompt among hundreds makes few
+prompts. A population interval carries the one for these users as well, since a claim about these
+ten people can be beyond doubt where one about everybody is not.
 
-    V = V(user) + V(group) - V(user x group),   V(c) = C / (C - 1) * sum_c (sum_{i in c} r_i)^2,
-
-where C counts the clusters of one kind. The difference can fall below either one-way variance by
-chance, even below zero, so V is never taken below the larger of the first two. The interval uses
-Student's t with min(#users, #groups) - 1 degrees of freedom.
-
-A worked table: three users (rows) by three groups (columns),
+The variance is V(user) + V(group) - V(user x group), never below the larger of the first two, each
+term by deleting one cluster at a time (`plt.analyze.intervals.jackknife`), and the interval is
+Student's t with the smallest effective number of clusters of a kind that varies, minus 1, degrees
+of freedom. A worked table: three users (rows) by three groups (columns),
 
     -2 -1  0
-    -1  0  1      mean 0, r = y / 9, user sums (-1/3, 0, 1/3), group sums the same
+    -1  0  1      mean 0; without a user or group it moves by 1/2, 0, -1/2
      0  1  2
 
-so V(user) = V(group) = 3/2 * 2/9 = 1/3, V(user x group) = 9/8 * 12/81 = 1/6 and V = 1/2, where
+so V(user) = V(group) = 2/3 * 1/2 = 1/3, V(user x group) = 8/9 * 12/64 = 1/6 and V = 1/2, where
 treating the nine rows as independent gives 1/6.
 
 Data without variation do not make a figure certain. Where no row differs from what is expected of
@@ -40,97 +40,61 @@ the values. Five right answers in five groups give [0.478, 1], never [1, 1]. Wit
 can be said and the interval is null.
 """
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plt.analyze.intervals.clusters import (
+    ROUNDING,
     Clusters,
     CodeArray,
     FloatArray,
-    cell_sums,
     cluster_sums,
-    kish_size,
     read_clusters,
 )
 from plt.analyze.intervals.distributions import t_quantile
+from plt.analyze.intervals.interval import (
+    KIND_GROUPS,
+    KIND_NO_EXCEPTION,
+    KIND_NONE,
+    KIND_ROWS,
+    KIND_TWO_WAY,
+    KIND_USERS,
+    MIN_POPULATION_GROUPS,
+    MIN_POPULATION_USERS,
+    Average,
+    Bounds,
+    Interval,
+    Target,
+    checked_target,
+    default_target,
+    null_interval,
+)
+from plt.analyze.intervals.jackknife import Figure, OverUsers, Pooled, variances
 
-Target: TypeAlias = Literal["population", "these-users", "these-prompts", "one-user", "groups"]
-Average: TypeAlias = Literal["pair", "user"]
-Bounds: TypeAlias = tuple[float, float]
+__all__ = [  # what an interval is and how it is made, from one door
+    "KIND_GROUPS",
+    "KIND_NONE",
+    "KIND_NO_EXCEPTION",
+    "KIND_ROWS",
+    "KIND_TWO_WAY",
+    "KIND_USERS",
+    "MIN_POPULATION_GROUPS",
+    "MIN_POPULATION_USERS",
+    "ROUNDING",
+    "Average",
+    "Bounds",
+    "Interval",
+    "Target",
+    "default_target",
+    "influence_interval",
+    "mean_interval",
+    "ratio_interval",
+]
 
-MIN_POPULATION_USERS = 10
-"""Below this many users, intervals are about these users unless the caller insists."""
-
-KIND_NONE = "none"
-KIND_TWO_WAY = "two-way cluster t"
-KIND_GROUPS = "group cluster t"
-KIND_USERS = "user cluster t"
-KIND_ROWS = "independent rows t"
-KIND_NO_EXCEPTION = "exact binomial, effective clusters"
-
-# A standard error this small beside the mean absolute influence is rounding, not information.
-ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its interval.
-
-    Attributes:
-        value: The figure; null when there are no rows.
-        low: Lower end; null together with `high`.
-        high: Upper end.
-        target: What the interval generalises to.
-        kind: How the interval was made.
-        level: Nominal coverage, such as 0.95.
-        se: Standard error, where the kind has one.
-        df: Degrees of freedom of Student's t, where the kind has them.
-        n_rows: Rows used.
-        n_users: Distinct users among them; null for data without users.
-        n_groups: Distinct groups among them.
-        n_effective: Effective number of clusters, where the kind rests on it.
-        n_undefined: Bootstrap replicates in which the statistic was not a number.
-        reason: Why `value` or the bounds are null; null otherwise.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    target: Target
-    kind: str
-    level: float
-    se: float | None = None
-    df: int | None = None
-    n_rows: int = 0
-    n_users: int | None = None
-    n_groups: int = 0
-    n_effective: float | None = None
-    n_undefined: int = 0
-    reason: str | None = None
-
-    @property
-    def label(self) -> str:
-        """Target and kind in one string, as the `interval` column of `metrics/1` holds it."""
-        return f"{self.target}: {self.kind}"
-
-
-def default_target(n_users: int, n_groups: int | None = None) -> Target:
-    """The target of an interval when nobody asked for one.
-
-    Args:
-        n_users: Distinct users in the data.
-        n_groups: Distinct groups, where the caller can do with users alone when there is one.
-
-    Returns:
-        `these-users` below 10 users, where a variance between users is a guess; `these-prompts`
-        for one group, which says nothing about others; else `population`.
-    """
-    if n_users < MIN_POPULATION_USERS:
-        return "these-users"
-    return "these-prompts" if n_groups == 1 else "population"
+_KINDS = {"population": KIND_TWO_WAY, "these-prompts": KIND_USERS}
 
 
 def mean_interval(
@@ -138,21 +102,20 @@ def mean_interval(
     users: CodeArray | None,
     groups: CodeArray,
     *,
-    target: Target = "population",
+    target: Target | None = None,
     average: Average = "pair",
     level: float = 0.95,
     bounds: Bounds | None = None,
 ) -> Interval:
     """A mean over rows, or over users of their means, with a cluster-robust interval.
 
-    Population intervals use the residuals w_i (y_i - mean). With the users fixed, each user's own
-    mean is a constant, so the average over users has residuals w_i (y_i - mean of the user).
-
     Args:
         values: Finite numbers, [rows]; the caller leaves out and counts what is missing.
         users: Integer codes >= 0, [rows], or None for data without users.
         groups: Integer codes >= 0, [rows].
-        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
+        target: By default what the effective numbers of users and groups allow (`default_target`);
+            `population`, `these-users`, `these-prompts` or `these-judgements` insist on it.
+            Without users `groups` stands for the first three.
         average: `pair` weighs rows equally; `user` weighs users equally, a row 1 / (U n_u).
         level: Nominal coverage.
         bounds: Smallest and largest possible value; the interval is clipped to them.
@@ -177,8 +140,7 @@ def mean_interval(
         raise ValueError("values must be finite: leave missing rows out and count them")
     if bounds is not None and not (bounds[0] <= smallest and largest <= bounds[1]):
         raise ValueError(f"values lie outside their bounds {bounds}")
-    estimate = _mean_and_influence(rows, clusters, average, target)
-    return _interval(estimate, clusters, target, level, bounds)
+    return _interval(_mean(rows, clusters, average), target, level, bounds)
 
 
 def influence_interval(
@@ -187,27 +149,31 @@ def influence_interval(
     users: CodeArray | None,
     groups: CodeArray,
     *,
-    target: Target = "population",
+    target: Target | None = None,
     level: float = 0.95,
     bounds: Bounds | None = None,
+    weights: FloatArray | None = None,
 ) -> Interval:
     """The interval of any smooth statistic whose row influences are known.
 
-    To first order the statistic moves by the sum of the influences, so their cluster variance is
-    its variance (the infinitesimal jackknife). An AUC, for instance, has the influences
-    (placement of the row - AUC) / (number of rows of its class).
+    To first order the statistic moves by the sum of the influences, so a cluster is deleted as
+    from a weighted mean: the sum of its influences over the weight that is left. An AUC, for
+    instance, has the influences (placement of the row - AUC) / (number of rows of its class) and
+    the weights 1 / (number of rows of its class).
 
     Args:
         value: The statistic on all rows.
         influence: Its derivative by the weight of each row at weights one, [rows], summing to 0.
         users: Integer codes >= 0, [rows], or None.
         groups: Integer codes >= 0, [rows].
-        target: `population`, `these-users` or `these-prompts`; without users it is `groups`.
+        target: As in `mean_interval`.
         level: Nominal coverage.
         bounds: Smallest and largest possible value of the statistic.
+        weights: How much of the statistic each row is, >= 0, [rows]; the same for all by default.
 
     Returns:
-        The interval, with the degenerate cases of `mean_interval`.
+        The interval, with the degenerate cases of `mean_interval`. Weights that are all 0 are no
+        rows.
 
     Raises:
         ValueError: Numbers not finite, codes not usable, or lengths that differ.
@@ -219,10 +185,16 @@ def influence_interval(
         return null_interval(None, "no rows", clusters, target, level)
     if not (np.isfinite(value) and np.isfinite(rows).all()):
         raise ValueError("the statistic and its influences must be finite")
+    if weights is not None:
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.shape != rows.shape or not np.isfinite(weights).all() or (weights < 0).any():
+            raise ValueError("weights must be finite numbers >= 0, one a row")
+        if not weights.any():
+            return null_interval(None, "no row has a weight", clusters, target, level)
     rows = np.where(np.abs(rows) * rows.size > ROUNDING * max(1.0, abs(value)), rows, 0.0)
     # How far a new cluster would move a statistic that is no mean is not known from its bounds.
     known = bounds if rows.any() else None
-    return _interval((float(value), rows, None), clusters, target, level, known)
+    return _interval(Pooled(float(value), clusters, rows, weights), target, level, known)
 
 
 def ratio_interval(
@@ -230,17 +202,19 @@ def ratio_interval(
     denominators: NDArray[np.generic],
     groups: CodeArray,
     *,
+    target: Target | None = None,
     level: float = 0.95,
 ) -> Interval:
     """A share sum(numerators) / sum(denominators) whose clusters are groups only.
 
     For statistics of pairs (divergence, agreement): the users are part of the definition, so only
-    groups vary. Linearised: r_i = (numerator_i - share * denominator_i) / sum(denominators).
+    groups vary. It is a mean of the ratios weighted by the denominators.
 
     Args:
         numerators: Counts, [rows], 0 <= numerator <= denominator.
         denominators: Counts, [rows]; rows with 0 say nothing and do not count.
         groups: Integer codes >= 0, [rows].
+        target: `groups` insists on an interval; by default there is none below 4 effective groups.
         level: Nominal coverage.
 
     Returns:
@@ -257,139 +231,134 @@ def ratio_interval(
     used = bottom > 0
     top, bottom = top[used], bottom[used]
     clusters = read_clusters(top.size, None, np.asarray(groups)[used])
+    target = checked_target(target, clusters)
     if bottom.size == 0:
-        return null_interval(None, "no rows with a denominator", clusters, "groups", level)
+        return null_interval(None, "no rows with a denominator", clusters, target, level)
     total = bottom.sum()
     share = float(top.sum() / total)
     influence = (top - share * bottom) / total
     if np.all(top * bottom[0] == top[0] * bottom):
         influence[:] = 0.0  # one ratio everywhere: what is left is rounding
-    return _interval((share, influence, bottom), clusters, "groups", level, (0.0, 1.0))
+    return _interval(Pooled(share, clusters, influence, bottom), target, level, (0.0, 1.0))
 
 
-def checked_target(target: Target, clusters: Clusters) -> Target:
-    """The target to report: without users it is `groups`; ValueError for an unknown one."""
-    if target not in ("population", "these-users", "these-prompts", "groups"):
-        raise ValueError(f"unknown target {target!r}")
-    return "groups" if clusters.users is None else target
-
-
-def _mean_and_influence(
-    rows: FloatArray, clusters: Clusters, average: Average, target: Target
-) -> tuple[float, FloatArray, FloatArray | None]:
-    """The mean, w_i * residual_i (exact zeros where nothing varies), and w_i unless all equal."""
+def _mean(rows: FloatArray, clusters: Clusters, average: Average) -> Figure:
+    """The mean, with deviations that are exactly 0 where nothing varies."""
+    users = clusters.users if average == "user" else None
     pivot = float(rows.mean())
+    if rows.min() == rows.max():
+        pivot = float(rows[0])  # and not what rounding makes of its mean
     centred = rows - pivot
-    constant = rows.min() == rows.max()
-    if average == "pair" or clusters.users is None:
-        centred /= rows.size
-        return (float(rows[0]), np.zeros_like(rows), None) if constant else (pivot, centred, None)
-    users = clusters.users
-    count = np.bincount(users.rows)
-    weights = (1 / (users.n * np.maximum(count, 1)))[users.rows]
-    if constant:
-        return float(rows[0]), np.zeros_like(rows), weights
-    user_mean = cluster_sums(centred, users) / np.maximum(count, 1)
-    shift = float(user_mean.sum()) / users.n
-    if target != "these-users":
-        return pivot + shift, weights * (centred - shift), weights
-    influence = weights * (centred - user_mean[users.rows])
-    if np.abs(influence).sum() <= ROUNDING * (weights * np.abs(centred)).sum():
-        influence[:] = 0.0  # every user is constant: what is left is rounding
-    return pivot + shift, influence, weights
+    if users is None:
+        return Pooled(pivot, clusters, centred / rows.size)
+    user_means = cluster_sums(centred, users) / np.maximum(np.bincount(users.rows), 1)
+    shift = float(user_means.sum()) / users.n
+    return OverUsers(pivot + shift, clusters, centred - shift)
+
+
+def effective_sizes(figure: Figure) -> dict[str, Any]:
+    """What an interval says of the effective numbers and of clusters that dominate."""
+    clusters = figure.clusters
+    users, groups = clusters.users, clusters.groups
+    of_users = None if users is None else figure.totals(users)
+    return {
+        "effective_users": None if users is None else figure.size(users),
+        "effective_groups": figure.size(groups),
+        "dominant": clusters.dominant(of_users, figure.totals(groups)),
+    }
 
 
 def _interval(
-    estimate: tuple[float, FloatArray, FloatArray | None],
-    clusters: Clusters,
-    target: Target,
-    level: float,
-    bounds: Bounds | None,
+    figure: Figure, target: Target | None, level: float, bounds: Bounds | None
 ) -> Interval:
-    """The interval of an estimate (value, row influences, row weights unless all are equal)."""
+    """The interval of a figure for a target, by default for the one that its sizes allow."""
     if not 0 < level < 1:
         raise ValueError("level must lie between 0 and 1")
-    value, influence, weights = estimate
-    reason = clusters.lone(target)
-    if reason is not None:
-        return null_interval(value, reason, clusters, target, level)
-    if not influence.any():
-        return _without_variation(value, weights, clusters, target, level, bounds)
-    se, df, kind = _cluster_error(influence, clusters, target)
-    half = t_quantile(df, 0.5 + level / 2) * se
-    low, high = bounds or (-np.inf, np.inf)
-    return Interval(
-        value=value,
-        low=max(value - half, low),
-        high=min(value + half, high),
-        target=target,
-        kind=kind,
-        level=level,
-        se=se,
-        df=df,
-        **clusters.counts,
-    )
-
-
-def _cluster_error(
-    influence: FloatArray, clusters: Clusters, target: Target
-) -> tuple[float, int, str]:
-    """Standard error, degrees of freedom and kind of a sum of influences."""
-    kinds = clusters.varying(target)
-    variances = [_variance_of_sum(cluster_sums(influence, kind), kind.n) for kind in kinds]
-    variance, kind = max(variances), KIND_GROUPS if kinds[0] is clusters.groups else KIND_USERS
-    if len(kinds) == 2:
-        cells = cell_sums(influence, kinds[1], kinds[0])
-        variance = max(variance, sum(variances) - _variance_of_sum(cells, cells.size))
-        kind = KIND_TWO_WAY
-    if np.sqrt(variance) <= ROUNDING * np.abs(influence).sum():
-        # Rows vary but all cluster sums cancel, as in a balanced two-by-two table.
-        variance, kind = _variance_of_sum(influence, influence.size), KIND_ROWS
-    return float(np.sqrt(variance)), min(each.n for each in kinds) - 1, kind
-
-
-def _variance_of_sum(sums: FloatArray, n: int) -> float:
-    return n / (n - 1) * float(sums @ sums)
-
-
-def _without_variation(
-    value: float,
-    weights: FloatArray | None,
-    clusters: Clusters,
-    target: Target,
-    level: float,
-    bounds: Bounds | None,
-) -> Interval:
-    """The interval after n_eff clusters without an exception (see the module's text)."""
-    if bounds is None:
+    sizes = effective_sizes(figure)
+    target = target or default_target(sizes["effective_users"], sizes["effective_groups"])
+    reason = no_interval(figure, target)
+    found = None
+    if reason is None:
+        terms = variances(figure, target)
+        found = _ends(figure, target, terms.total, level, bounds)
         reason = "no variation between rows, so nothing to judge the next one by"
-        return null_interval(value, reason, clusters, target, level)
-    kinds = clusters.varying(target)
-    n_effective = min(kish_size(np.bincount(kind.rows, weights)) for kind in kinds)
-    broken = 1 - ((1 - level) / 2) ** (1 / n_effective)
+    if found is None:
+        null = null_interval(figure.value, str(reason), figure.clusters, target, level)
+        return replace(null, **sizes)
+    these = None
+    if target == "population":
+        these = _ends(figure, "these-users", terms.group or 0.0, level, bounds)
     return Interval(
-        value=value,
-        low=value - broken * (value - bounds[0]),
-        high=value + broken * (bounds[1] - value),
+        value=figure.value,
+        low=found.low,
+        high=found.high,
         target=target,
-        kind=KIND_NO_EXCEPTION,
+        kind=found.kind,
         level=level,
-        **clusters.counts,
-        n_effective=n_effective,
+        se=found.se,
+        df=found.df,
+        **figure.clusters.counts,
+        n_effective=found.n_effective,
+        **sizes,
+        these_users=None if these is None else (these.low, these.high),
     )
 
 
-def null_interval(
-    value: float | None, reason: str, clusters: Clusters, target: Target, level: float
-) -> Interval:
-    """A figure whose bounds cannot be had, with the reason."""
-    return Interval(
-        value=value,
-        low=None,
-        high=None,
-        target=target,
-        kind=KIND_NONE,
-        level=level,
-        **clusters.counts,
-        reason=reason,
-    )
+def no_interval(figure: Figure, target: Target) -> str | None:
+    """Why there can be no interval for a target; else None."""
+    clusters = figure.clusters
+    if target == "these-judgements":
+        sizes = f"{figure.size(clusters.groups):.1f} effective groups"
+        if clusters.users is not None:
+            sizes = f"{figure.size(clusters.users):.1f} effective users and {sizes}"
+        return f"{sizes} are too few to speak of others"
+    reason = clusters.lone(target)
+    if reason is None and _smallest(figure, target) <= 1 + ROUNDING:
+        return "one user or group holds all the weight"
+    return reason
+
+
+def _smallest(figure: Figure, target: Target) -> float:
+    """The smallest effective number of clusters of a kind that varies."""
+    return min(figure.size(kind) for kind in figure.clusters.varying(target))
+
+
+@dataclass(frozen=True)
+class _Ends:
+    """Both ends, clipped, and what they rest on."""
+
+    low: float
+    high: float
+    kind: str
+    se: float | None = None
+    df: float | None = None
+    n_effective: float | None = None
+
+
+def _ends(
+    figure: Figure, target: Target, variance: float, level: float, bounds: Bounds | None
+) -> _Ends | None:
+    """Both ends for a target; None where nothing varies and nothing bounds what comes next."""
+    lowest, highest = bounds or (-np.inf, np.inf)
+    value, n_effective = figure.value, _smallest(figure, target)
+    spread = ROUNDING * float(np.abs(figure.rows("population")).sum())
+    kind = _KINDS.get(target, KIND_GROUPS)
+    if np.sqrt(variance) <= spread:
+        rows = figure.rows(target)
+        if float(np.abs(rows).sum()) <= spread:
+            if not np.isfinite((lowest, highest)).all():
+                return None
+            # No exception among n_effective clusters (see the module's text).
+            broken = 1 - ((1 - level) / 2) ** (1 / n_effective)
+            low, high = value - broken * (value - lowest), value + broken * (highest - value)
+            return _Ends(low, high, KIND_NO_EXCEPTION, n_effective=n_effective)
+        # Rows vary but all cluster sums cancel, as in a balanced two-by-two table.
+        variance, kind = rows.size / (rows.size - 1) * float(rows @ rows), KIND_ROWS
+    se, df = float(np.sqrt(variance)), degrees_of_freedom(n_effective)
+    half = t_quantile(df, 0.5 + level / 2) * se
+    return _Ends(max(value - half, lowest), min(value + half, highest), kind, se, df)
+
+
+def degrees_of_freedom(n_effective: float) -> float:
+    """Of Student's t on so many effective clusters; 1 below two, where only callers insist."""
+    return max(n_effective - 1, 1.0)

@@ -16,13 +16,8 @@ def accuracy(rows: EvaluationRows, average: Average) -> Interval:
     References:
         Dong et al., "When Personalization Meets Reality", section 3: per-user accuracy.
     """
-    return mean_interval(
-        rows.correct,
-        rows.users,
-        rows.groups,
-        target=rows.target,
-        average=average,
-        bounds=(0.0, 1.0),
+    return rows.named(
+        mean_interval(rows.correct, rows.users, rows.groups, average=average, bounds=(0.0, 1.0))
     )
 
 

@@ -1,7 +1,5 @@
 """Log loss and area under the ROC curve of the margins."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from plt.analyze.intervals.uncertainty import Average, Interval, influence_interval, mean_interval
@@ -17,8 +15,7 @@ def log_loss(rows: EvaluationRows, average: Average) -> Interval:
         Bradley & Terry (1952): sigma(margin) is the probability of the preference.
     """
     loss = np.logaddexp(0.0, -rows.signed)
-    found = mean_interval(loss, rows.users, rows.groups, target=rows.target, average=average)
-    return found if found.low is None else replace(found, low=max(found.low, 0.0))
+    return mean_interval(loss, rows.users, rows.groups, average=average, bounds=(0.0, np.inf))
 
 
 def auc(rows: EvaluationRows, average: Average) -> Interval:
@@ -50,6 +47,6 @@ def auc(rows: EvaluationRows, average: Average) -> Interval:
         (placement - value) / size,
         rows.users,
         rows.groups,
-        target=rows.target,
         bounds=(0.0, 1.0),
+        weights=1 / size,
     )

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from plt.analyze.intervals.clusters import CodeArray, FloatArray
+from plt.analyze.intervals.clusters import CodeArray, FloatArray, kish_size
+from plt.analyze.intervals.figures import metrics_columns, with_names
 from plt.analyze.intervals.uncertainty import Interval, Target, default_target
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.scores.novelty import KINDS
@@ -40,6 +41,7 @@ class EvaluationRows:
             row says.
         minority: Whether the person is a minority user, [rows]; None where the table does not say.
         minority_tested: Whether the person could be tested for it, [rows]; None likewise.
+        group_names: The names behind the group codes, sorted; None where nobody knows them.
     """
 
     margin: FloatArray
@@ -51,6 +53,7 @@ class EvaluationRows:
     novelty: NDArray[np.int8] | None = None
     minority: NDArray[np.bool_] | None = None
     minority_tested: NDArray[np.bool_] | None = None
+    group_names: pl.Series | None = None
 
     @functools.cached_property
     def correct(self) -> FloatArray:
@@ -69,24 +72,29 @@ class EvaluationRows:
         if self.users is not None:
             found, users = np.unique(self.users[mask], return_inverse=True)
             names = self.user_names.gather(found)
+        kept, groups = np.unique(self.groups[mask], return_inverse=True)
         return EvaluationRows(
             margin=self.margin[mask],
             prefers_a=self.prefers_a[mask],
             users=users,
-            groups=np.unique(self.groups[mask], return_inverse=True)[1],
+            groups=groups,
             user_names=names,
             n_ties=0,
             novelty=None if self.novelty is None else self.novelty[mask],
             minority=None if self.minority is None else self.minority[mask],
             minority_tested=None if self.minority_tested is None else self.minority_tested[mask],
+            group_names=None if self.group_names is None else self.group_names.gather(kept),
         )
+
+    def named(self, found: Interval) -> Interval:
+        """A figure of all of these rows, its dominant users and groups named."""
+        return with_names(found, self.user_names, self.group_names)
 
     @property
     def target(self) -> Target:
-        """What intervals on these rows generalise to by default."""
-        if self.users is None:
-            return "groups"
-        return default_target(self.user_names.len(), np.unique(self.groups).size)
+        """What figures pooled over these rows generalise to; others weigh the rows differently."""
+        users = None if self.users is None else kish_size(np.bincount(self.users))
+        return default_target(users, kish_size(np.bincount(self.groups)))
 
 
 def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
@@ -100,7 +108,7 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
     judged = scores.filter(pl.col("label").is_not_null())
     sided = judged.filter(pl.col("label") != 0.5)
     users, names = dense_codes(sided["user_id"])
-    groups, _ = dense_codes(sided["group"].cast(pl.String).fill_null("-"))
+    groups, group_names = dense_codes(sided["group"].cast(pl.String).fill_null("-"))
     return EvaluationRows(
         margin=sided["margin"].to_numpy(),
         prefers_a=(sided["label"] > 0.5).to_numpy(),
@@ -108,6 +116,7 @@ def evaluation_rows(scores: pl.DataFrame) -> EvaluationRows:
         groups=groups,
         user_names=names,
         n_ties=judged.height - sided.height,
+        group_names=group_names,
         **_annotations(sided),
     )
 
@@ -148,8 +157,9 @@ def measure(scores: pl.DataFrame, *, command: str) -> pl.DataFrame:
                 continue
             for average in card.averages:
                 found = compute(card, rows, average)
-                records.append(about | {"command": command, "metric": name} | _figure(found, rows))
-                records[-1] |= {"average": average, "higher_is_better": card.higher_is_better}
+                records.append(about | {"command": command, "metric": name, "average": average})
+                records[-1] |= metrics_columns(found)
+                records[-1] |= {"n_ties": rows.n_ties, "higher_is_better": card.higher_is_better}
     table = pl.DataFrame(records, schema_overrides=_types(), infer_schema_length=None)
     return conform(table, METRICS_TABLE)
 
@@ -164,19 +174,6 @@ def compute(card: MetricCard, rows: EvaluationRows, average: str | None) -> Inte
         return Interval(None, None, None, "groups", "none", 0.95, reason="data without users")
     found: Interval = load_metric(card)(rows, average)
     return found
-
-
-def _figure(found: Interval, rows: EvaluationRows) -> dict[str, object]:
-    return {
-        "value": found.value,
-        "ci_low": found.low,
-        "ci_high": found.high,
-        "interval": found.label if found.low is not None else found.reason,
-        "n_users": found.n_users or 0,
-        "n_groups": found.n_groups,
-        "n_pairs": found.n_rows,
-        "n_ties": rows.n_ties,
-    }
 
 
 def select_rows(

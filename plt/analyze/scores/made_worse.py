@@ -67,8 +67,8 @@ def made_worse(rows: EvaluationRows, baseline: EvaluationRows) -> Interval:
         rows.users,
         rows.groups,
         Resampling(n_boot=REPLICATES),
-        target=rows.target,
         bounds=(0.0, 1.0),
+        weights=1 / counts[place],
     )
 
 

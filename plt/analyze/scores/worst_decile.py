@@ -88,7 +88,12 @@ def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
     value, weights = _tail(spread.shrunken(spread.between))
     influence = _influence(rows, found, spread, weights)
     interval = influence_interval(
-        value, influence, rows.users, rows.groups, target=rows.target, level=LEVEL
+        value,
+        influence,
+        rows.users,
+        rows.groups,
+        level=LEVEL,
+        weights=1 / found.n_rows[np.searchsorted(found.users, rows.users)],
     )
     if interval.low is None or interval.high is None:
         return interval
@@ -100,6 +105,7 @@ def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
         low=max(interval.low - max(value - ends[1], 0.0), 0.0),
         high=min(interval.high + max(ends[0] - value, 0.0), 1.0),
         kind=KIND,
+        these_users=None,
     )
 
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray
+from plt.analyze.intervals.clusters import BoolArray, CodeArray, FloatArray, kish_size
 from plt.analyze.intervals.figures import interval_json, without_interval
 from plt.analyze.intervals.significance import paired_difference
 from plt.analyze.intervals.uncertainty import Interval, default_target
@@ -181,16 +181,14 @@ def _by_user(columns: FloatArray, users: CodeArray, n: int) -> FloatArray:
 
 
 def _compare(choices: Choices, pooled: FloatArray, own: FloatArray, varied: bool) -> SlopeGain:
-    target = default_target(np.unique(choices.users).size)
     losses = [_log_loss(margin, choices.prefers_a) for margin in (pooled, own)]
     right = [_right(margin, choices.prefers_a) for margin in (pooled, own)]
     codes = (choices.users, choices.groups)
     if varied:
-        log_loss = paired_difference(losses[0], losses[1], *codes, target=target).interval
-        accuracy = paired_difference(
-            right[1], right[0], *codes, target=target, bounds=(-1.0, 1.0)
-        ).interval
+        log_loss = paired_difference(losses[0], losses[1], *codes).interval
+        accuracy = paired_difference(right[1], right[0], *codes, bounds=(-1.0, 1.0)).interval
     else:
+        target = default_target(*(kish_size(np.bincount(each)) for each in codes))
         log_loss = accuracy = without_interval(0.0, NO_SLOPES, target)
     return SlopeGain(log_loss, accuracy, float(losses[0].mean()), float(right[0].mean()), N_FOLDS)
 

@@ -5,8 +5,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from plt.analyze.intervals.clusters import kish_size
 from plt.analyze.intervals.figures import without_interval
-from plt.analyze.intervals.uncertainty import ROUNDING, Interval, default_target, mean_interval
+from plt.analyze.intervals.uncertainty import (
+    ROUNDING,
+    Bounds,
+    Interval,
+    default_target,
+    mean_interval,
+)
 from plt.analyze.votes.votes import FloatArray, Repeats, Votes
 
 BELOW_CHANCE = "self-agreement is below one half, so no flip rate explains it"
@@ -136,11 +143,10 @@ def _mean(cell_values: np.ndarray, votes: Votes, intervals: bool) -> Interval:
     """Mean over cells, clustered by person and group."""
     cells = votes.repeats
     groups = votes.groups[cells.pairs]
-    n_users = int(np.count_nonzero(np.bincount(cells.users)))
-    target = default_target(n_users, np.unique(groups).size)
     if not intervals:
-        return without_interval(float(cell_values.mean()), target=target)
-    return mean_interval(cell_values, cells.users, groups, target=target, bounds=(0.0, 1.0))
+        sizes = (kish_size(np.bincount(codes)) for codes in (cells.users, groups))
+        return without_interval(float(cell_values.mean()), target=default_target(*sizes))
+    return mean_interval(cell_values, cells.users, groups, bounds=(0.0, 1.0))
 
 
 def _transformed(
@@ -152,7 +158,13 @@ def _transformed(
     value = function(found.value)
     if found.low is None or found.high is None:
         return replace(found, value=value, se=None, df=None)
-    ends = sorted(function(max(end, smallest)) for end in (found.low, found.high))
-    if not np.isfinite(ends).all():
+    low, high = _ends((found.low, found.high), function, smallest)
+    if not np.isfinite((low, high)).all():
         return without_interval(value, NO_AGREEMENT, found.target)
-    return replace(found, value=value, low=ends[0], high=ends[1], se=None, df=None)
+    these = found.these_users and _ends(found.these_users, function, smallest)
+    return replace(found, value=value, low=low, high=high, se=None, df=None, these_users=these)
+
+
+def _ends(ends: Bounds, function: Callable[[float], float], smallest: float) -> Bounds:
+    low, high = sorted(function(max(end, smallest)) for end in ends)
+    return low, high

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from plt.analyze.intervals.clusters import kish_size
 from plt.analyze.intervals.uncertainty import Target, default_target
 from plt.analyze.votes.consistency import self_agreement
 from plt.analyze.votes.votes import BoolArray, FloatArray, IntArray, Votes
@@ -48,7 +49,9 @@ class SharedCells:
     @property
     def target(self) -> Target:
         """What intervals of means over the cells generalise to."""
-        return default_target(self.n_users, np.unique(self.groups).size)
+        return default_target(
+            kish_size(np.bincount(self.users)), kish_size(np.bincount(self.groups))
+        )
 
     def where(self, mask: BoolArray) -> "SharedCells":
         """The cells for which `mask` holds."""

@@ -116,7 +116,7 @@ def _without_repeats(votes: Votes) -> Room:
 def _mean(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool) -> Interval:
     if not intervals:
         return without_interval(float(earned.mean()), target=target)
-    return mean_interval(earned, cells.users, cells.groups, target=target, bounds=(0.0, 1.0))
+    return mean_interval(earned, cells.users, cells.groups, bounds=(0.0, 1.0))
 
 
 def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool) -> Interval:
@@ -139,7 +139,6 @@ def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool
         influence / cells.n_cells,
         cells.users,
         cells.groups,
-        target=target,
         bounds=(-1.0, 1.0),
     )
 
@@ -162,4 +161,4 @@ def _gap_without_variation(
         return without_interval(value, MAY_BE_BELOW_CHANCE, target)
     low = ceiling_upper_bound(again.low) - majority.high
     high = ceiling_upper_bound(again.high) - majority.low
-    return replace(again, value=value, low=low, high=high)
+    return replace(again, value=value, low=low, high=high, these_users=None)

@@ -86,7 +86,7 @@ def self_and_others(votes: Votes, *, intervals: bool = True, seed: int = 0) -> S
 def _mean(values: FloatArray, cells: SharedCells, target: Target, intervals: bool) -> Interval:
     if not intervals:
         return without_interval(float(values.mean()), target=target)
-    return mean_interval(values, cells.users, cells.groups, target=target, bounds=(0.0, 1.0))
+    return mean_interval(values, cells.users, cells.groups, bounds=(0.0, 1.0))
 
 
 def _difference(cells: SharedCells, rows: CellVotes, kappa: FloatArray) -> tuple[float, FloatArray]:
@@ -125,7 +125,9 @@ def _interval(
         return without_interval(value, target=target)
     users = np.concatenate((cells.users, rows.users))
     groups = np.concatenate((cells.groups, rows.groups))
-    return influence_interval(value, influence, users, groups, target=target, bounds=(-1.0, 1.0))
+    # The figure is a mean over the cells; the votes of others only move it.
+    weights = np.concatenate((np.ones(cells.n_cells), np.zeros(rows.users.size)))
+    return influence_interval(value, influence, users, groups, bounds=(-1.0, 1.0), weights=weights)
 
 
 def _beyond_reliability(

@@ -17,6 +17,7 @@ TARGETS = {
     "population": "other users, other pairs",
     "these-users": "these users, other pairs",
     "these-prompts": "other users, these prompts",
+    "these-judgements": "these judgements alone",
     "groups": "other pairs",
 }
 

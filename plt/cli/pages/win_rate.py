@@ -16,6 +16,7 @@ TARGETS = {
     "population": "other users, other prompts",
     "these-users": "these users, other prompts",
     "these-prompts": "other users, these prompts",
+    "these-judgements": "these contests alone, which are too few for any",
     "groups": "other prompts",
 }
 USER = ("user", "win rate", "95 % interval", "wins", "ties", "losses", "winner")

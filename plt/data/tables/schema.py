@@ -146,6 +146,13 @@ METRICS_TABLE = TableSchema(
         Column("n_ties", pl.UInt32, "judgements left out because the label is a tie"),
         Column("average", pl.Enum(("user", "pair")), "unit of the mean", nullable=True),
         Column("higher_is_better", pl.Boolean, "direction", nullable=True),
+        Column("df", pl.Float64, "degrees of freedom of Student's t", nullable=True),
+        Column("effective_users", pl.Float64, "Kish, by their weights here", nullable=True),
+        Column("effective_groups", pl.Float64, "the same of groups", nullable=True),
+        Column("adjusted_low", pl.Float64, "lower end, for all rows at once", nullable=True),
+        Column("adjusted_high", pl.Float64, "upper end, for all rows at once", nullable=True),
+        Column("p", pl.Float64, "two-sided, of no difference", nullable=True),
+        Column("n_seeds", pl.UInt32, "training seeds behind the figure", nullable=True),
     ),
 )  # fmt: skip
 

@@ -54,7 +54,10 @@ def test_ties_as_halves_and_as_wins_for_both() -> None:
     assert found.winners == {"1": 1, "2": 1, "tie": 0}
     assert found.both_by_user == (0.5, 0.5)
     assert (found.n_asked, found.disagreement, found.missing) == (7, 0.0, {})
-    assert found.pooled.target == "these-users"
+    assert found.pooled.target == "these-judgements"
+    assert found.pooled.reason == (
+        "2.0 effective users and 3.8 effective groups are too few to speak of others"
+    )
 
 
 def test_orders_that_disagree_are_a_tie_and_are_counted() -> None:

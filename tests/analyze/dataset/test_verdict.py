@@ -125,7 +125,7 @@ def test_what_cannot_be_told_and_what_would_help(votes: pl.DataFrame, says: str)
     if says != "1 repeated":
         assert says in found.sentence
     else:
-        assert "one group only" in found.sentence
+        assert "too few to speak of others" in found.sentence
 
 
 def test_figures_without_intervals_have_no_verdict() -> None:

@@ -179,10 +179,20 @@ def test_degenerate_data() -> None:
     plan = Resampling(n_boot=20)
     empty = two_way_bootstrap(weighted_mean, none, none, plan)
     assert (empty.value, empty.reason) == (None, "no rows")
-    assert two_way_bootstrap(weighted_mean, USERS, one, plan).reason == "one group only"
-    assert two_way_bootstrap(weighted_mean, one, GROUPS, plan).reason == "one user only"
-    fixed = two_way_bootstrap(weighted_mean, one, GROUPS, plan, target="these-users")
+    for target in ("population", None):
+        fixed = two_way_bootstrap(weighted_mean, USERS, one, plan, target=target)
+        if target is None:
+            assert fixed.low is not None
+            assert fixed.target == "these-prompts"
+        else:
+            assert fixed.reason == "one group only"
+    alone = two_way_bootstrap(weighted_mean, one, GROUPS, plan, target="population")
+    assert alone.reason == "one user only"
+    fixed = two_way_bootstrap(weighted_mean, one, GROUPS, plan)
     assert fixed.low is not None
+    assert fixed.target == "these-users"
+    neither = two_way_bootstrap(weighted_mean, one, one, plan)
+    assert (neither.low, neither.target) == (None, "these-judgements")
     undefined = two_way_bootstrap(lambda w: np.full(len(w), np.nan), USERS, GROUPS, plan)
     assert (undefined.value, undefined.reason) == (None, "undefined on these rows")
     for interval in ("cluster-t", "percentile"):

@@ -114,17 +114,16 @@ def test_the_variance_is_that_of_users_alone() -> None:
 def test_what_one_prompt_does_not_give() -> None:
     users, groups = np.repeat(np.arange(9), 2), np.zeros(18, dtype=int)
     values = users % 2
-    assert default_target(9, 1) == "these-users"
-    few = mean_interval(values, users, groups, target=default_target(9, 1))
-    assert (few.low, few.reason) == (None, "one group only")
+    few = mean_interval(values, users, groups)
+    assert (few.low, few.target) == (None, "these-judgements")
     asked = mean_interval(values, users, groups, target="population")
     assert (asked.low, asked.reason) == (None, "one group only")
     alone = mean_interval(values, groups, groups, target="these-prompts")
     assert (alone.low, alone.reason) == (None, "one user only")
     nobody = mean_interval(values, None, groups, target="these-prompts")
     assert (nobody.low, nobody.target) == (None, "groups")
-    assert [default_target(10, n) for n in (1, 2, None)] == [
-        "these-prompts", "population", "population",
+    assert [default_target(10, n) for n in (1, 3, 4, None)] == [
+        "these-prompts", "these-prompts", "population", "population",
     ]  # fmt: skip
 
 
@@ -184,7 +183,9 @@ def test_opposed_camps_on_one_prompt_have_tastes() -> None:
         assert found.self_and_others.p_value == pytest.approx(1 / 200)
         assert found.self_and_others.difference.target == "these-prompts"
     assert "(other users on these prompts)" in found.verdict.sentence
-    assert found.divergence.divergent.reason == "one group only"  # it is a figure of pairs
+    assert found.divergence.divergent.reason == (
+        "1.0 effective groups are too few to speak of others"  # it is a figure of pairs
+    )
 
 
 @pytest.mark.parametrize("kind", ["margins", "mixed"])

@@ -1,7 +1,6 @@
 """Intervals of means and shares: worked values, invariants, degenerate data."""
 
 import math
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from plt.analyze.intervals.uncertainty import (
     KIND_GROUPS,
     KIND_NO_EXCEPTION,
     KIND_ROWS,
-    KIND_TWO_WAY,
     Average,
     Interval,
     Target,
@@ -30,6 +28,7 @@ T_2 = 4.302652729911275  # 97.5 % point of Student's t with 2 degrees of freedom
 WORKED = np.array([-2, -1, 0, -1, 0, 1, 0, 1, 2], dtype=float)
 WORKED_USERS = np.repeat(np.arange(3), 3)
 WORKED_GROUPS = np.tile(np.arange(3), 3)
+DELETED = (1 / 3 - 0.6) ** 2 + (2 / 3 - 0.6) ** 2 + (3 / 4 - 0.6) ** 2
 
 
 @st.composite
@@ -43,46 +42,16 @@ def tables(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return values, users, groups
 
 
-def plain_variance(
-    values: np.ndarray, users: np.ndarray, groups: np.ndarray, average: str, target: str
-) -> tuple[float, float]:
-    """Mean and cluster variance, spelt out with dictionaries."""
-    n_user: dict[Any, int] = defaultdict(int)
-    for user in users:
-        n_user[user] += 1
-    weights = [
-        1 / len(values) if average == "pair" else 1 / (len(n_user) * n_user[user]) for user in users
-    ]
-    mean = sum(w * y for w, y in zip(weights, values, strict=True))
-    centre = dict.fromkeys(n_user, mean)
-    if target == "these-users" and average == "user":
-        centre = {user: float(values[users == user].mean()) for user in n_user}
-    influence = [w * (y - centre[user]) for w, y, user in zip(weights, values, users, strict=True)]
-
-    def one_way(codes: list[Any]) -> float:
-        sums: dict[Any, float] = defaultdict(float)
-        for code, part in zip(codes, influence, strict=True):
-            sums[code] += part
-        return len(sums) / (len(sums) - 1) * sum(total**2 for total in sums.values())
-
-    by_group = one_way(list(groups))
-    if target == "these-users":
-        return mean, by_group
-    by_user = one_way(list(users))
-    by_cell = one_way(list(zip(users, groups, strict=True)))
-    return mean, max(by_user + by_group - by_cell, by_user, by_group)
-
-
 def spread(interval: Interval) -> float:
     assert interval.se is not None
     return interval.se
 
 
 def same(left: Interval, right: Interval) -> None:
-    assert (left.kind, left.df, left.n_users, left.n_groups, left.reason) == (
-        right.kind, right.df, right.n_users, right.n_groups, right.reason,
+    assert (left.kind, left.n_users, left.n_groups, left.target, left.reason) == (
+        right.kind, right.n_users, right.n_groups, right.target, right.reason,
     )  # fmt: skip
-    for name in ("value", "low", "high", "se"):
+    for name in ("value", "low", "high", "se", "df"):
         one, other = getattr(left, name), getattr(right, name)
         assert (one is None) == (other is None)
         if one is not None:
@@ -90,7 +59,7 @@ def same(left: Interval, right: Interval) -> None:
 
 
 def test_worked_two_way_table() -> None:
-    interval = mean_interval(WORKED, WORKED_USERS, WORKED_GROUPS)
+    interval = mean_interval(WORKED, WORKED_USERS, WORKED_GROUPS, target="population")
     assert interval.value == 0
     assert interval.se == pytest.approx(math.sqrt(1 / 2))
     assert interval.df == 2
@@ -102,30 +71,23 @@ def test_worked_two_way_table() -> None:
 
 def test_worked_floor() -> None:
     """Users 1,1,1 and 1,0,0: V(user) 1/9, V(group) 1/36, V(cell) 2/45; their sum is below 1/9."""
-    values = np.array([1, 1, 1, 1, 0, 0])
-    interval = mean_interval(values, np.repeat([0, 1], 3), np.tile([0, 1, 2], 2))
+    values, users, groups = np.array([1, 1, 1, 1, 0, 0]), np.repeat([0, 1], 3), np.tile(range(3), 2)
+    interval = mean_interval(values, users, groups, target="population")
     assert interval.se == pytest.approx(1 / 3)
 
 
 def test_worked_group_share() -> None:
-    """Shares 2/2, 1/2, 0/1: share 3/5, r = (0.8, -0.2, -0.6) / 5, V = 3/2 * 1.04 / 25."""
-    interval = ratio_interval(np.array([2, 1, 0]), np.array([2, 2, 1]), np.array([5, 6, 7]))
+    """Shares 2/2, 1/2, 0/1: share 3/5, and 1/3, 2/3, 3/4 without each; 2.8 effective groups."""
+    shares = np.array([2, 1, 0]), np.array([2, 2, 1]), np.array([5, 6, 7])
+    interval = ratio_interval(*shares, target="groups")
     assert interval.value == pytest.approx(0.6)
-    assert interval.se == pytest.approx(math.sqrt(1.5 * 1.04 / 25))
-    assert (interval.target, interval.kind, interval.df) == ("groups", KIND_GROUPS, 2)
+    assert interval.se == pytest.approx(math.sqrt(2 / 3 * DELETED))
+    assert (interval.target, interval.kind) == ("groups", KIND_GROUPS)
+    assert interval.df == pytest.approx(25 / 9 - 1)
     assert (interval.low, interval.high) == (0.0, 1.0)
-
-
-@given(tables(), st.sampled_from(["pair", "user"]), st.sampled_from(["population", "these-users"]))
-def test_agrees_with_plain_sums(table: Any, average: Any, target: Any) -> None:
-    values, users, groups = table
-    interval = mean_interval(values, users, groups, average=average, target=target)
-    mean, variance = plain_variance(values, users, groups, average, target)
-    assert interval.value == pytest.approx(mean, abs=1e-12)
-    if interval.kind in (KIND_TWO_WAY, KIND_GROUPS):
-        assert interval.se == pytest.approx(math.sqrt(variance), rel=1e-9)
-    else:
-        assert variance == pytest.approx(0, abs=1e-18)
+    default = ratio_interval(*shares)
+    assert (default.low, default.target) == (None, "these-judgements")
+    assert default.reason == "2.8 effective groups are too few to speak of others"
 
 
 @given(tables(), st.sampled_from(["pair", "user"]), st.randoms(use_true_random=False))
@@ -166,28 +128,13 @@ def test_shift_and_scale(table: Any, average: Any, shift: int, scale: int) -> No
 @given(hnp.arrays(np.float64, st.integers(2, 60), elements=st.floats(-100, 100, width=32)))
 def test_rows_of_their_own_give_the_textbook_error(values: np.ndarray) -> None:
     own = np.arange(values.size)
-    interval = mean_interval(values, own, own)
+    interval = mean_interval(values, own, own, target="population")
     if values.min() == values.max():
         assert interval.low is None
         return
     expected = values.std(ddof=1) / math.sqrt(values.size)
     assert interval.se == pytest.approx(expected, rel=1e-6)
     assert interval.df == values.size - 1
-
-
-@given(tables(), st.sampled_from(["pair", "user"]))
-def test_nested_groups_give_the_user_variance(table: Any, average: Any) -> None:
-    values, users, groups = table
-    nested = users * 10 + groups  # no group is shared
-    interval = mean_interval(values, users, nested, average=average)
-    if interval.kind != KIND_TWO_WAY:
-        return
-    _, by_user = plain_variance(values, users, users, average, "population")
-    _, by_group = plain_variance(values, nested, nested, "pair", "population")
-    if average == "pair":
-        assert interval.se == pytest.approx(math.sqrt(max(by_user, by_group)), rel=1e-9)
-    else:
-        assert spread(interval) >= math.sqrt(by_user) * (1 - 1e-9)
 
 
 def test_averages_differ_as_they_say() -> None:
@@ -204,16 +151,18 @@ def test_fixed_users_take_their_own_level_out() -> None:
     users, groups = np.repeat(np.arange(4), 6), np.tile(np.arange(6), 4)
     values = level[users] + np.array([-1, 1, -1, 1, -1, 1])[groups] / 10
     these = mean_interval(values, users, groups, target="these-users", average="user")
-    population = mean_interval(values, users, groups, average="user")
-    assert (these.target, these.kind, these.df) == ("these-users", KIND_GROUPS, 5)
+    population = mean_interval(values, users, groups, average="user", target="population")
+    assert population.these_users == (these.low, these.high)
+    assert (these.target, these.kind) == ("these-users", KIND_GROUPS)
+    assert these.df == pytest.approx(5)
     assert spread(these) < 0.1
     assert spread(population) > 5
     assert population.df == 3
 
 
 def test_data_without_users_vary_by_group() -> None:
-    groups = np.array([0, 0, 1, 1, 2, 2])
-    values = np.array([1, 1, 0, 1, 0, 0])
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3])
+    values = np.array([1, 1, 0, 1, 0, 0, 1, 0])
     interval = mean_interval(values, None, groups, bounds=(0, 1))
     assert (interval.target, interval.kind, interval.n_users) == ("groups", KIND_GROUPS, None)
     same(interval, mean_interval(values, None, groups, target="these-users", bounds=(0, 1)))
@@ -241,11 +190,17 @@ def test_one_cluster_gives_a_value_without_bounds() -> None:
     for target in targets:
         interval = mean_interval(values, many, one, target=target)
         assert (interval.value, interval.low, interval.reason) == (0.75, None, "one group only")
-    interval = mean_interval(values, one, many)
+    interval = mean_interval(values, one, many, target="population")
     assert (interval.value, interval.low, interval.reason) == (0.75, None, "one user only")
-    fixed = mean_interval(values, one, many, target="these-users")
+    fixed = mean_interval(values, one, many)
     assert fixed.low is not None
-    assert ratio_interval(values, np.ones(4), one).reason == "one group only"
+    assert fixed.target == "these-users"
+    assert ratio_interval(values, np.ones(4), one, target="groups").reason == "one group only"
+    weights = np.array([1.0, 1.0, 0.0, 0.0])
+    held = influence_interval(
+        0.5, values - 0.75, many, one + np.array([0, 0, 1, 1]), weights=weights, target="population"
+    )
+    assert (held.low, held.reason) == (None, "one user or group holds all the weight")
 
 
 def test_all_right_is_not_certain() -> None:
@@ -269,7 +224,7 @@ def test_all_right_is_not_certain() -> None:
 
 def test_all_right_counts_clusters_not_rows() -> None:
     users, groups = np.repeat([0, 1, 2], 100), np.tile(np.arange(50), 6)
-    population = mean_interval(np.ones(300), users, groups, bounds=(0, 1))
+    population = mean_interval(np.ones(300), users, groups, bounds=(0, 1), target="population")
     these = mean_interval(np.ones(300), users, groups, bounds=(0, 1), target="these-users")
     assert population.n_effective == pytest.approx(3)
     assert population.low == pytest.approx(0.025 ** (1 / 3))
@@ -277,12 +232,14 @@ def test_all_right_counts_clusters_not_rows() -> None:
     # One user with nearly all rows is nearly one user, unless users count alike.
     lopsided = np.array([0] * 96 + [1, 2, 3, 4])
     own = np.arange(100)
-    assert mean_interval(np.ones(100), lopsided, own, bounds=(0, 1)).n_effective == pytest.approx(
-        100**2 / (96**2 + 4)
+    pooled, averaged = (
+        mean_interval(
+            np.ones(100), lopsided, own, bounds=(0, 1), target="population", average=average
+        )
+        for average in ("pair", "user")
     )
-    assert mean_interval(
-        np.ones(100), lopsided, own, bounds=(0, 1), average="user"
-    ).n_effective == pytest.approx(5)
+    assert pooled.n_effective == pytest.approx(100**2 / (96**2 + 4))
+    assert averaged.n_effective == pytest.approx(5)
 
 
 def test_no_difference_anywhere_is_a_narrow_interval_around_it() -> None:
@@ -311,7 +268,7 @@ def test_rounding_is_not_variation(constant: float) -> None:
 
 def test_cluster_sums_that_cancel_do_not_make_certainty() -> None:
     values, users, groups = np.array([1, 0, 0, 1]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    interval = mean_interval(values, users, groups, bounds=(0, 1))
+    interval = mean_interval(values, users, groups, bounds=(0, 1), target="population")
     assert interval.kind == KIND_ROWS
     assert interval.se == pytest.approx(math.sqrt(1 / 3 / 4))
     assert (interval.low, interval.high) == (0.0, 1.0)
@@ -320,8 +277,9 @@ def test_cluster_sums_that_cancel_do_not_make_certainty() -> None:
 def test_intervals_stay_within_bounds() -> None:
     rng = np.random.default_rng(1)
     values = rng.random(40) < 0.95
-    clipped = mean_interval(values, np.arange(40) % 4, np.arange(40) % 10, bounds=(0, 1))
-    free = mean_interval(values, np.arange(40) % 4, np.arange(40) % 10)
+    codes = np.arange(40) % 4, np.arange(40) % 10
+    clipped = mean_interval(values, *codes, bounds=(0, 1), target="population")
+    free = mean_interval(values, *codes, target="population")
     assert free.high is not None
     assert free.high > 1
     assert clipped.high == 1
@@ -339,8 +297,9 @@ def test_influences_of_a_mean_give_the_interval_of_the_mean() -> None:
 
 
 def test_level() -> None:
-    wide = mean_interval(WORKED, WORKED_USERS, WORKED_GROUPS, level=0.99)
-    narrow = mean_interval(WORKED, WORKED_USERS, WORKED_GROUPS, level=0.5)
+    codes = WORKED_USERS, WORKED_GROUPS
+    wide = mean_interval(WORKED, *codes, level=0.99, target="population")
+    narrow = mean_interval(WORKED, *codes, level=0.5, target="population")
     assert wide.high == pytest.approx(9.924843200918293 * math.sqrt(1 / 2))
     assert narrow.high == pytest.approx(0.816496580927726 * math.sqrt(1 / 2))
     with pytest.raises(ValueError, match="level"):
@@ -350,6 +309,10 @@ def test_level() -> None:
 def test_default_target() -> None:
     assert [default_target(n) for n in (1, 9, 10, 1500)] == [
         "these-users", "these-users", "population", "population",
+    ]  # fmt: skip
+    assert [default_target(u, g) for u in (9.9, 10, None) for g in (3.9, 4)] == [
+        "these-judgements", "these-users", "these-prompts", "population",
+        "these-judgements", "groups",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
 from plt.analyze.registry import METRICS
+from plt.analyze.scores.accuracy import accuracy
 from plt.analyze.scores.evaluation import compute, evaluation_rows, measure, select_rows
 from plt.data.tables.schema import METRICS_TABLE, validate
 from tests.analyze.score_tables import scores
@@ -151,3 +152,29 @@ def test_select_rows_leaves_shams_and_other_splits_out() -> None:
     assert select_rows(table, ("train", "val"))["user_id"].to_list() == ["a", "b"]
     unsplit = table.with_columns(split=None, user_split=None)
     assert select_rows(unsplit).height == 3
+
+
+def test_a_figure_says_its_effective_numbers_and_who_dominates() -> None:
+    """One user with 30 of 74 judgements and one prompt with 37: 5.6 and 3.8 effective clusters."""
+    users: list[str | None] = ["busy"] * 30 + [f"u{i}" for i in range(44)]
+    pairs = [0] * 37 + list(range(1, 38))
+    table = scores([1.0] * 74, [1.0, -1.0] * 37, users, pairs)
+    rows = evaluation_rows(table)
+    pooled, macro = accuracy(rows, "pair"), accuracy(rows, "user")
+    assert [(each.kind, each.name, each.share) for each in pooled.dominant] == [
+        ("user", "busy", pytest.approx(30 / 74)),
+        ("group", "g0", 0.5),
+    ]
+    assert pooled.target == "these-judgements"
+    assert macro.target == "population"
+    found = measure(table, command="test").filter(metric="accuracy")
+    for row in found.iter_rows(named=True):
+        own = pooled if row["average"] == "pair" else macro
+        assert row["effective_users"] == own.effective_users
+        assert row["effective_groups"] == own.effective_groups
+        assert row["df"] == own.df
+        assert row["p"] is row["adjusted_low"] is row["adjusted_high"] is row["n_seeds"] is None
+    assert pooled.effective_users == pytest.approx(74**2 / (30**2 + 44))
+    assert pooled.effective_groups == pytest.approx(74**2 / (37**2 + 37))
+    part = accuracy(rows.where(rows.users != 0), "pair")
+    assert [each.name for each in part.dominant] == []

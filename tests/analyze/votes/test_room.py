@@ -116,9 +116,9 @@ def test_a_large_room_stays_positive_when_many_repeats_agree() -> None:
 
 
 def test_few_repeats_that_agree_cannot_rule_out_chance() -> None:
-    """Three pairs without an exception: self-agreement [0.29, 1]."""
-    found = room(read_rows(table({"u": "aa aa aa", "v": "b b b", "w": "b a b"})))
-    assert found.low.value == pytest.approx(1 - 1 / 3)
+    """Four pairs without an exception: self-agreement [0.40, 1]."""
+    found = room(read_rows(table({"u": "aa aa aa aa", "v": "b b b b", "w": "b a b a"})))
+    assert found.low.value == pytest.approx(1 - 1 / 2)
     assert found.low.low is found.low.high is None
     assert found.low.reason is not None
     assert "below one half" in found.low.reason
@@ -126,7 +126,11 @@ def test_few_repeats_that_agree_cannot_rule_out_chance() -> None:
 
 
 def test_one_group_that_agrees_has_no_interval() -> None:
+    """Nor three: they are no population of groups."""
+    three = room(read_rows(table({"u": "aa aa aa", "v": "b b b", "w": "b a b"})))
+    assert (three.low.low, three.low.target) == (None, "these-judgements")
     found = room(read_rows(table({"u": "aa", "v": "bb"})))
     assert found.low.value == 0.5
     assert found.low.low is None
-    assert found.low.reason == "one group only"
+    assert found.low.reason is not None
+    assert "1.0 effective groups are too few" in found.low.reason
