@@ -37,7 +37,7 @@ class MetricCard:
 METRICS: dict[str, MetricCard] = {
     "accuracy": MetricCard(
         "plt.analyze.scores.accuracy:accuracy",
-        "share of judgements whose preferred response gets the higher reward (strict >)",
+        "share of judgements whose preferred response gets the higher reward; no opinion is 1/2",
         "Dong et al. 2025, section 3",
         "scores",
         True,

@@ -114,15 +114,12 @@ def _vanilla_name(cell: Cell) -> str:
 def _gain(run: Made, baseline: Path, session: Session) -> Gain:
     """The paired differences of a run to its baseline, reported too."""
     from plt.analyze.comparison.compare import compare
-    from plt.analyze.intervals.figures import points
+    from plt.analyze.comparison.verdict import gain_line
     from plt.study.entries import load_entries
 
     entries = load_entries([baseline, run.path], session.report)
-    row = compare(entries, baseline=entries[0].name).rows[1]
-    text = f"gain over vanilla {points(row.gain)} points"
-    if row.wrong_user is not None:
-        text += f"; with the wrong user {points(row.wrong_user)}"
-    if row.shuffled_ids is not None:
-        text += f"; with shuffled ids {points(row.shuffled_ids)}"
-    session.report(f"{run.cell.label}: {text}")
-    return Gain(baseline, row.gain, row.gain_p, row.wrong_user, row.shuffled_ids, row.made_worse)
+    found = compare(entries, baseline=entries[0].name)
+    over = found.rows[1].gain
+    assert over is not None  # the second of two, and not the baseline
+    session.report(f"{run.cell.label}: {gain_line(over, found.ground)}")
+    return Gain(baseline, over, found.ground.about)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plt.analyze.intervals.significance import PairedDifference
-    from plt.analyze.intervals.uncertainty import Interval
+    from plt.analyze.comparison.gains import Gain as Over
     from plt.study.plan import Cell
 
 
@@ -40,34 +39,31 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Gain:
-    """The paired differences of a personal run to vanilla, over users.
+    """What a personal run has over vanilla, over users.
 
     Attributes:
         baseline: The folder of the run that it is compared with.
-        own: Scored as the right users; `p` is its p value, adjusted for the table of two.
-        p: See `own`.
-        wrong_user: Scored as other users, where that was done.
-        shuffled_ids: Fitted on shuffled ids, where that was done.
-        made_worse: Share of users served worse than by vanilla, noise taken out.
+        over: The gain, its controls, and whom it harms.
+        about: What its intervals are about, in words.
     """
 
     baseline: Path
-    own: PairedDifference | None
-    p: float | None
-    wrong_user: PairedDifference | None
-    shuffled_ids: PairedDifference | None
-    made_worse: Interval | None
+    over: Over
+    about: str
 
     def to_json(self) -> dict[str, Any]:
         """The differences as ``plt train --json`` prints them."""
-        from plt.analyze.intervals.figures import difference_json, interval_json
+        from plt.analyze.intervals.figures import difference_json
 
         return {
             "baseline": str(self.baseline),
-            "own": difference_json(self.own, self.p),
-            "wrong_user": difference_json(self.wrong_user, None),
-            "shuffled_ids": difference_json(self.shuffled_ids, None),
-            "made_worse": None if self.made_worse is None else interval_json(self.made_worse),
+            "about": self.about,
+            "own": difference_json(self.over.own),
+            "own_minus_wrong_user": difference_json(self.over.part),
+            "wrong_user": difference_json(self.over.wrong_user),
+            "shuffled_ids": difference_json(self.over.shuffled_ids),
+            "whose": self.over.whose,
+            "harmed": None if self.over.harmed is None else self.over.harmed.to_json(),
         }
 
 

@@ -7,9 +7,11 @@ import numpy as np
 import polars as pl
 
 from plt.analyze.comparison.entries import Entry
+from plt.analyze.comparison.gains import Gain, gains, read_run
 from plt.analyze.comparison.majority_reference import majority_reference
+from plt.analyze.comparison.verdict import verdict
+from plt.analyze.intervals.claims import Ground, ground
 from plt.analyze.intervals.proportions import user_intervals
-from plt.analyze.intervals.significance import PairedDifference, holm, paired_difference
 from plt.analyze.intervals.uncertainty import Average, Interval
 from plt.analyze.registry import METRICS
 from plt.analyze.scores.evaluation import (
@@ -19,15 +21,10 @@ from plt.analyze.scores.evaluation import (
     evaluation_rows,
     select_rows,
 )
-from plt.analyze.scores.made_worse import made_worse
 from plt.analyze.scores.novelty import KINDS
 from plt.errors import DataError
 
-ALPHA = 0.05
-SILENT = 0.1
-"""Share of margins that are exactly 0 from which a verdict says so."""
 BASELINE = "bradley-terry"
-SHAMS = ("wrong-user", "shuffled-ids")
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,9 @@ class Compared:
         minority: Accuracy for minority users; null, with the reason, where there are none.
         log_loss: Over judgements.
         auc: Over judgements.
-        zero_margins: Share of judgements whose margin is exactly 0 (counted as wrong).
-        gain: Paired difference of macro accuracy to the baseline; None for the baseline itself,
-            and where no baseline was trained on as many rows.
-        gain_p: Its p value, Holm-adjusted over the rows of the comparison.
-        wrong_user: Paired difference to the baseline when scored as another user, if known.
-        shuffled_ids: The same when fitted on shuffled ids, if known.
-        made_worse: Share of users served worse than by the baseline, noise taken out.
+        undecided: Share of judgements whose margin is no opinion (earning one half).
+        gain: What it has over the baseline; None for the baseline itself, and where no baseline
+            was trained on as many rows.
     """
 
     entry: Entry
@@ -60,12 +53,8 @@ class Compared:
     minority: Interval
     log_loss: Interval
     auc: Interval
-    zero_margins: float | None
-    gain: PairedDifference | None = None
-    gain_p: float | None = None
-    wrong_user: PairedDifference | None = None
-    shuffled_ids: PairedDifference | None = None
-    made_worse: Interval | None = None
+    undecided: float | None
+    gain: Gain | None = None
 
 
 @dataclass(frozen=True)
@@ -80,9 +69,12 @@ class Comparison:
         n_shared: Judgements that every entry scored, ties included.
         n_left_out: Judgements that only some entries scored.
         n_ties: Ties among the shared ones.
+        ground: What stands behind the figures.
+        same_answers: Names of runs that give the very same answers, one group each.
+        margin: The difference that equivalence was asked for, if it was.
         novelty: Kind of novelty to number of shared judgements with a side; empty where no table
             says what was new, or where they differ.
-        verdict: One sentence.
+        verdict: What may be claimed.
     """
 
     rows: tuple[Compared, ...]
@@ -91,7 +83,10 @@ class Comparison:
     n_shared: int
     n_left_out: int
     n_ties: int
+    ground: Ground
     verdict: str
+    same_answers: tuple[tuple[str, ...], ...] = ()
+    margin: float | None = None
     novelty: dict[str, int] = field(default_factory=dict)
 
 
@@ -101,6 +96,7 @@ def compare(
     baseline: str | None = None,
     splits: Sequence[str] = ("test",),
     user_split: str | None = "seen",
+    margin: float | None = None,
 ) -> Comparison:
     """Compares scores tables on the judgements that all of them hold.
 
@@ -111,6 +107,7 @@ def compare(
             is compared with the one of its own training size, model and tuning.
         splits: As `select_rows`.
         user_split: As `select_rows`.
+        margin: Difference of accuracies, above 0, up to which runs are called equivalent.
 
     Raises:
         DataError: The tables share no judgement, or disagree about a label.
@@ -121,34 +118,41 @@ def compare(
     if rows[0].margin.size == 0:
         raise DataError("there is no judgement with a side to compare on", hint="plt report RUN")
     references = _references(entries, baseline)
-    compared = []
-    for entry, row, reference in zip(entries, rows, references, strict=True):
-        found = _measure(entry, row)
-        if reference is not None:
-            shams = [
-                _sham_gain(entry, sham, shared, parts[reference], splits, user_split)
-                for sham in SHAMS
-            ]
-            found = replace(
-                found,
-                gain=_difference(row, rows[reference]),
-                made_worse=made_worse(row, rows[reference]),
-                wrong_user=shams[0],
-                shuffled_ids=shams[1],
-            )
-        compared.append(found)
-    compared = _adjusted(compared)
+    first = _restrict(parts[0], shared)
+    keys = first.filter(pl.col("label").is_not_null(), pl.col("label") != 0.5).select(JUDGEMENT)
+    runs = [
+        read_run(entry, each, keys, splits, user_split)
+        for entry, each in zip(entries, rows, strict=True)
+    ]
+    measured = [_measure(entry, each) for entry, each in zip(entries, rows, strict=True)]
+    first_figure = measured[0].macro if rows[0].users is not None else measured[0].pooled
+    stands_on = ground(first_figure)
+    over = gains(runs, references, stands_on.target)
+    compared = [replace(each, gain=gain) for each, gain in zip(measured, over, strict=True)]
     name = _baseline_name(entries, references)
     return Comparison(
         rows=tuple(compared),
         baseline=name,
-        majority=majority_reference(rows[0], _restrict(parts[0], shared)),
+        majority=majority_reference(rows[0], first),
         n_shared=shared.height,
         n_left_out=left_out,
         n_ties=rows[0].n_ties,
-        verdict=_verdict(compared, name),
+        ground=stands_on,
+        verdict=verdict(over, name, stands_on, margin),
+        same_answers=_same_answers(entries, rows),
+        margin=margin,
         novelty=_novelty(rows),
     )
+
+
+def _same_answers(
+    entries: Sequence[Entry], rows: Sequence[EvaluationRows]
+) -> tuple[tuple[str, ...], ...]:
+    """Names of the runs whose answers are the same on every judgement, in the order given."""
+    groups: dict[bytes, list[str]] = {}
+    for entry, each in zip(entries, rows, strict=True):
+        groups.setdefault(each.correct.tobytes(), []).append(entry.name)
+    return tuple(tuple(names) for names in groups.values() if len(names) > 1)
 
 
 def _novelty(rows: Sequence[EvaluationRows]) -> dict[str, int]:
@@ -232,42 +236,6 @@ def _baseline_name(entries: Sequence[Entry], references: Sequence[int | None]) -
     return next(iter(used), None)
 
 
-def _sham_gain(
-    entry: Entry,
-    control: str,
-    shared: pl.DataFrame,
-    baseline: pl.DataFrame,
-    splits: Sequence[str],
-    user_split: str | None,
-) -> PairedDifference | None:
-    """The paired difference to the baseline of the scores under a sham, where there are any.
-
-    Only on the judgements that have a score under it: a person without training rows cannot be
-    scored as somebody else, and must not take the sham from everybody else.
-    """
-    sham = entry.scores.filter(pl.col("control").cast(pl.String) == control)
-    sham = select_rows(sham.with_columns(control=None), splits, user_split)
-    both = shared.join(sham.select(JUDGEMENT), on=JUDGEMENT, how="semi", nulls_equal=True)
-    if both.height == 0:
-        return None
-    return _difference(
-        evaluation_rows(_restrict(sham, both)), evaluation_rows(_restrict(baseline, both))
-    )
-
-
-def _difference(rows: EvaluationRows, baseline: EvaluationRows) -> PairedDifference:
-    """The paired difference of accuracies, over users where there are any."""
-    found = paired_difference(
-        rows.correct,
-        baseline.correct,
-        rows.users,
-        rows.groups,
-        average="user" if rows.users is not None else "pair",
-        bounds=(-1.0, 1.0),
-    )
-    return replace(found, interval=rows.named(found.interval))
-
-
 def _measure(entry: Entry, rows: EvaluationRows) -> Compared:
     average: Average = "user" if rows.users is not None else "pair"
     return Compared(
@@ -279,50 +247,8 @@ def _measure(entry: Entry, rows: EvaluationRows) -> Compared:
         minority=compute(METRICS["minority_accuracy"], rows, average),
         log_loss=compute(METRICS["log_loss"], rows, "pair"),
         auc=compute(METRICS["auc"], rows, "pair"),
-        zero_margins=float(np.mean(rows.margin == 0)) if rows.margin.size else None,
+        undecided=float(np.mean(rows.undecided)) if rows.margin.size else None,
     )
-
-
-def _adjusted(compared: list[Compared]) -> list[Compared]:
-    """Holm's correction over the gains of one table."""
-    raw = [c.gain.p_value if c.gain is not None else None for c in compared]
-    adjusted = holm(np.array([np.nan if p is None else p for p in raw], dtype=np.float64))
-    return [
-        c if p is None else replace(c, gain_p=float(q))
-        for c, p, q in zip(compared, raw, adjusted, strict=True)
-    ]
-
-
-def _verdict(compared: Sequence[Compared], baseline: str | None) -> str:
-    """What the differences say, in one sentence."""
-    if baseline is None:
-        return "One run: nothing to compare it with."
-    gains = [c for c in compared if c.gain is not None]
-    certain = [c for c in gains if c.gain_p is not None and c.gain_p < ALPHA and _value(c) > 0]
-    worse = [c for c in gains if c.gain_p is not None and c.gain_p < ALPHA and _value(c) < 0]
-    names = ", ".join(f"{c.entry.name} ({_points(c)})" for c in certain)
-    text = (
-        f"Better than {baseline} beyond chance: {names}."
-        if certain
-        else f"No detectable gain over {baseline}: no gain is above 0 beyond chance"
-        f" (Holm's correction over {len(gains)})."
-    )
-    if worse:
-        text += f" Worse: {', '.join(f'{c.entry.name} ({_points(c)})' for c in worse)}."
-    return text
-
-
-def _value(compared: Compared) -> float:
-    assert compared.gain is not None
-    assert compared.gain.interval.value is not None
-    return compared.gain.interval.value
-
-
-def _points(compared: Compared) -> str:
-    said = f"{100 * _value(compared):+.1f} points"
-    silent = compared.zero_margins or 0.0
-    # A margin of 0 counts as wrong: who has no opinion looks worse than a coin.
-    return said if silent < SILENT else f"{said}, without an opinion on {100 * silent:.0f} %"
 
 
 def user_table(entry: Entry, splits: Sequence[str], user_split: str | None) -> pl.DataFrame:

@@ -7,9 +7,11 @@ and counted by reason.
 
 Three ways to count a tie stand side by side. *Half*: a win is 1, a tie 1/2, a loss 0, so the rates
 of the two systems sum to 1. *Both*: a tie is a win for both, as in Li et al. (2024, P-RLHF, table
-2), so they may sum to more than 1. *Strict*: a tie is a win for nobody. The rate of Li et al. by
-person asks for each person who won more contests, and counts a person without such a winner for
-both.
+2), so they may sum to more than 1. *Strict*: a tie is a win for nobody. A judge with a position
+bias makes ties of contests that one text would win, which pulls the rate with ties as halves
+towards one half: the rate among *decided* contests, those in which both orders agree, stands
+beside. The rate of Li et al. by person asks for each person who won more contests, and counts a
+person without such a winner for both.
 """
 
 from collections.abc import Mapping
@@ -76,6 +78,8 @@ class WinRate:
         total: All contests with a verdict.
         by_user: Win rate of system 1, ties half, averaged over users; null without users.
         pooled: The same, averaged over contests.
+        decided: Win rate of system 1 among the contests that somebody won, over users where there
+            are any, else over contests: position bias makes ties, and they pull the others to 1/2.
         users: Tally of each user, by name.
         intervals: Wilson's interval of each user's rate, in the order of `users`.
         winners: Users (``1``, ``2``, ``tie``) by who won more of their contests.
@@ -94,6 +98,7 @@ class WinRate:
     total: Tally
     by_user: Interval
     pooled: Interval
+    decided: Interval
     users: Mapping[str, Tally]
     intervals: UserIntervals | None
     winners: Mapping[str, int]
@@ -152,6 +157,7 @@ def _win_rate(verdicts: pl.DataFrame) -> WinRate:
     winners = {who: sum(t.winner == who for t in users.values()) for who in ("1", "2", "tie")}
     asked = judged.filter("asked")
     by_user, pooled, intervals = _intervals(judged, bool(users))
+    decided = _decided(judged, bool(users))
     first = verdicts.row(0, named=True)
     return WinRate(
         system_1=str(first["system_1"]),
@@ -160,6 +166,7 @@ def _win_rate(verdicts: pl.DataFrame) -> WinRate:
         total=_tally(judged["outcome"]),
         by_user=by_user,
         pooled=pooled,
+        decided=decided,
         users=users,
         intervals=intervals,
         winners=winners,
@@ -190,6 +197,17 @@ def _first_wins(verdicts: pl.DataFrame) -> float | None:
     if not sided.height:
         return None
     return sided.filter(pl.col("order").str.head(1) == pl.col("verdict")).height / sided.height
+
+
+def _decided(judged: pl.DataFrame, named: bool) -> Interval:
+    """The rate among contests that somebody won, over users where there are any."""
+    won = judged.filter(pl.col("outcome") != 0.5)
+    if not won.height:
+        empty = np.zeros(0, dtype=np.int64)
+        nothing = mean_interval(np.zeros(0), None, empty, bounds=(0.0, 1.0))
+        return replace(nothing, reason="no contest was decided")
+    by_user, pooled, _ = _intervals(won, named)
+    return by_user if named else pooled
 
 
 def _intervals(

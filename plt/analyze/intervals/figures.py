@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from plt.analyze.intervals.significance import PairedDifference
+from plt.analyze.intervals.simultaneous import Difference
 from plt.analyze.intervals.uncertainty import KIND_NONE, Interval, Target
 
 NOT_ASKED = "intervals were not asked for"
@@ -76,13 +76,21 @@ def with_names(found: Interval, users: Names, groups: Names) -> Interval:
     return replace(found, dominant=tuple(named))
 
 
-def difference_json(
-    found: PairedDifference | None, p_adjusted: float | None
-) -> dict[str, Any] | None:
-    """A paired difference in a documented JSON object; null for the baseline itself."""
+def difference_json(found: Difference | None) -> dict[str, Any] | None:
+    """A paired difference in a documented JSON object; null for the baseline itself.
+
+    ``ci`` and ``p`` are its own, ``adjusted_ci`` and ``p_adjusted`` those that hold together with
+    the others of its table.
+    """
     if found is None:
         return None
-    return interval_json(found.interval) | {"p": found.p_value, "p_holm": p_adjusted}
+    return interval_json(found.interval) | {
+        "p": found.p_value,
+        "adjusted_ci": None if found.low is None else [found.low, found.high],
+        "p_adjusted": found.p,
+        "n_compared": found.n_family,
+        "same_answers": found.same_answers,
+    }
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -97,12 +105,18 @@ def with_interval(found: Interval, digits: int = 3) -> str:
     return f"{found.value:.{digits}f} [{number(found.low, digits)}, {number(found.high, digits)}]"
 
 
-def points(found: PairedDifference | None, digits: int = 1) -> str:
-    """A difference of accuracies in percentage points: ``+4.2 [+1.0, +7.4]``."""
+def points(found: Difference | None, digits: int = 1) -> str:
+    """A difference of accuracies in percentage points: ``+4.2 [+1.0, +7.4]``.
+
+    The interval is the one that holds together with the others of its table.
+    """
     if found is None or found.interval.value is None:
         return MISSING
-    low, high = found.interval.low, found.interval.high
-    ends = [MISSING if end is None else f"{100 * end:+.{digits}f}" for end in (low, high)]
+    if found.same_answers:
+        return "same answers"
+    ends = [
+        MISSING if end is None else f"{100 * end:+.{digits}f}" for end in (found.low, found.high)
+    ]
     return f"{100 * found.interval.value:+.{digits}f} [{ends[0]}, {ends[1]}]"
 
 

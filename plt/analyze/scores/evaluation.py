@@ -1,7 +1,7 @@
 """Scores tables to figures: which rows count, and the metrics table of a run.
 
-A row counts when its label takes a side; ties are left out and counted. A margin of exactly 0 is a
-wrong answer (strict >), as in every published table.
+A row counts when its label takes a side; ties are left out and counted. A margin smaller than 1e-6
+in size is no opinion: it earns one half, as in the area under the curve, and is counted.
 """
 
 import functools
@@ -19,7 +19,7 @@ from plt.analyze.intervals.uncertainty import Interval, Target, default_target
 from plt.analyze.registry import METRICS, MetricCard, load_metric
 from plt.analyze.scores.novelty import KINDS
 from plt.data.tables.codes import dense_codes
-from plt.data.tables.schema import METRICS_TABLE, conform
+from plt.data.tables.schema import METRICS_TABLE, UNDECIDED, conform
 
 JUDGEMENT = ("pair_id", "user_id", "occurrence")
 MEASURED_BY = ("split", "user_split", "control", "n_shots")
@@ -57,9 +57,14 @@ class EvaluationRows:
 
     @functools.cached_property
     def correct(self) -> FloatArray:
-        """1.0 where the margin has the sign of the label, 0.0 elsewhere and where it is 0."""
-        right = np.where(self.prefers_a, self.margin > 0, self.margin < 0)
-        return right.astype(np.float64)
+        """1 where the margin has the sign of the label, 0 elsewhere, 1/2 where it is undecided."""
+        right = self.prefers_a == (self.margin > 0)
+        return np.where(self.undecided, 0.5, right)
+
+    @functools.cached_property
+    def undecided(self) -> NDArray[np.bool_]:
+        """Whether the margin is too small to be an opinion (`UNDECIDED`), [rows]."""
+        return np.abs(self.margin) < UNDECIDED
 
     @property
     def signed(self) -> FloatArray:

@@ -34,7 +34,7 @@ class ImplicitAccuracy:
 def implicit_accuracy(scores: pl.DataFrame, minority: Collection[str]) -> ImplicitAccuracy:
     """The three accuracies of one run.
 
-    Ties of the label are left out; a margin of exactly 0 counts as wrong.
+    Ties of the label are left out; an undecided margin earns one half.
 
     Args:
         scores: A `scores/1` table of one run, without controls, of seen and unseen users.

@@ -1,58 +1,33 @@
 """How the least served tenth of the users fare, once the noise of few judgements is taken out."""
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from numpy.typing import NDArray
 
-from plt.analyze.intervals.clusters import FloatArray
-from plt.analyze.intervals.distributions import normal_quantile
-from plt.analyze.intervals.proportions import UserIntervals, user_intervals
-from plt.analyze.intervals.uncertainty import Average, Interval, influence_interval
+from plt.analyze.intervals.clusters import (
+    CodeArray,
+    FloatArray,
+    cell_counts,
+    cell_sums,
+    kish_size,
+    read_clusters,
+)
+from plt.analyze.intervals.distributions import t_quantile
+from plt.analyze.intervals.uncertainty import Average, Interval
 from plt.analyze.scores.evaluation import EvaluationRows
-from plt.analyze.scores.made_worse import user_noise
 
 TAIL = 0.1
 MIN_USERS = 10
 """Below, a tenth of the users is less than one person."""
 LEVEL = 0.95
-KIND = "two-way cluster t, spread by chi square"
-
-
-@dataclass(frozen=True)
-class _Spread:
-    """Accuracies of U users as truth plus noise.
-
-    Attributes:
-        accuracy: Share of right answers, [U].
-        noise: Variance of each share around what the user would get if asked without end, [U].
-        between: Variance between users beyond that noise; 0 where the noise explains it all.
-        between_ends: Its 95 % interval.
-    """
-
-    accuracy: FloatArray
-    noise: FloatArray
-    between: float
-    between_ends: tuple[float, float]
-
-    @property
-    def mean(self) -> float:
-        return float(self.accuracy.mean())
-
-    def shrinkage(self, between: float) -> FloatArray:
-        """What each user's distance from the mean is multiplied by, [U].
-
-        The root of the reliability: shrunken values then have the variance `between`, where the
-        usual factor, the reliability itself, would leave less and call the worst too well served.
-        """
-        return np.sqrt(between / (between + self.noise))
-
-    def shrunken(self, between: float) -> FloatArray:
-        """Accuracies that spread as the users do, [U]."""
-        return self.mean + self.shrinkage(between) * (self.accuracy - self.mean)
+MISS = (1 - LEVEL) / 2
+FOLDS = 5
+SEED = 31
+TINY = 1e-12
+KIND = "raw tenth and cross-fitted tenth, Korn-Graubard"
 
 
 def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
-    """Mean accuracy of the least served tenth of the users, noise taken out.
+    """Mean accuracy of the least served tenth of these users, noise taken out.
 
     The lowest tenth of raw accuracies is low because of those who had bad luck: of 84 users with 12
     judgements who are all served at 0.75, it is expected at 0.52. Here the share p_u of user u has
@@ -62,107 +37,156 @@ def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
     whole. Ten users with shares 0.5 and 0.7, five each, and noise v have t^2 = 0.1 / 9 - v: without
     noise (they would say the same again) the figure is 0.5, from v = 0.1 / 9 on it is 0.6.
 
-    The interval adds the error of the shares (row influences of a tail mean, two-way clusters) to
-    that of t^2 (chi square with the degrees of freedom that the fourth moment leaves). In 200
-    simulations each of 20 to 500 users with 10 to 40 judgements whose accuracies follow one smooth
-    distribution, or are all equal, it held the population's worst tenth in 90 to 98 % of cases; the
-    figure was off by 0.07 at most with 20 users and by 0.04 with 84 or more. Where exactly one user
-    in ten is served at 0.4 and all others at 0.8 the figure is too high, by 0.06 at 40 judgements a
-    user and by 0.13 at 10, and the interval holds the truth far less often than it says: shrinking
-    knows a spread and no shape.
+    Shrinking knows a spread and no shape: where one user in ten is served at 0.4 and all others at
+    0.8 the figure is too high, by 0.06 at 40 judgements a user and by 0.13 at 10. The interval
+    needs no shape. A lowest tenth is the smallest of many means, so the raw one is expected below
+    the truth; and of any tenth chosen by other judgements the accuracy is expected above it. The
+    lower end is that of the raw tenth, the upper end that of the tenths that four fifths of the
+    prompts choose and the last fifth measures (each fifth in turn), each a Clopper-Pearson bound
+    on the effective number of answers. It is about these users on other prompts, and the wider
+    the fewer judgements a user has.
 
     Null below 10 users, and where nobody has answers in two groups.
 
     References:
         Louis (1984, Journal of the American Statistical Association 79), and Shen & Louis (1998,
         Journal of the Royal Statistical Society B 60): constrained empirical Bayes,
-        estimates whose spread is the users' own.
+        estimates whose spread is the users' own. Korn & Graubard (1998, Survey Methodology 24):
+        exact bounds of a weighted, clustered share.
     """
     if rows.users is None or rows.user_names.len() < MIN_USERS:
         return _nothing(f"fewer than {MIN_USERS} users")
-    found = user_intervals(rows.correct, rows.users, rows.groups)
-    noise = user_noise(rows.correct, np.searchsorted(found.users, rows.users), rows.groups)
+    users = np.unique(rows.users, return_inverse=True)[1]
+    noise = user_noise(rows.correct, users, rows.groups)
     if noise is None:
         return _nothing("nobody has judgements in two groups, so noise and users are one")
-    spread = _spread(found.value, noise)
-    value, weights = _tail(spread.shrunken(spread.between))
-    influence = _influence(rows, found, spread, weights)
-    interval = influence_interval(
-        value,
-        influence,
-        rows.users,
-        rows.groups,
-        level=LEVEL,
-        weights=1 / found.n_rows[np.searchsorted(found.users, rows.users)],
-    )
-    if interval.low is None or interval.high is None:
-        return interval
-    ends = [_tail(spread.shrunken(between))[0] for between in spread.between_ends]
-    # The wider the users spread, the lower the tail. The two errors depend on one another, so they
-    # are added and not their squares.
-    return replace(
-        interval,
-        low=max(interval.low - max(value - ends[1], 0.0), 0.0),
-        high=min(interval.high + max(ends[0] - value, 0.0), 1.0),
+    accuracy = np.bincount(users, rows.correct) / np.bincount(users)
+    shrunken = _shrunken(accuracy, noise)
+    value = float(_tail(shrunken) @ shrunken)
+    raw = (_tail(accuracy) / np.bincount(users))[users]
+    chosen = _cross_fitted(rows, users, noise)
+    low = _bound(rows, raw, lower=True)
+    high = 1.0 if chosen is None else _bound(rows, chosen, lower=False)
+    return Interval(
+        value=value,
+        low=min(low, value),
+        high=max(high, value),
+        target="these-users",
         kind=KIND,
-        these_users=None,
+        level=LEVEL,
+        n_rows=users.size,
+        n_users=accuracy.size,
+        n_groups=int(np.unique(rows.groups).size),
     )
 
 
 def _nothing(reason: str) -> Interval:
-    return Interval(None, None, None, "population", "none", LEVEL, reason=reason)
+    return Interval(None, None, None, "these-users", "none", LEVEL, reason=reason)
 
 
-def _spread(accuracy: FloatArray, noise: FloatArray) -> _Spread:
-    deviation = accuracy - accuracy.mean()
-    n = accuracy.size
-    observed = float(deviation @ deviation) / (n - 1)
-    df = float(n - 1)
-    if observed > 0:
-        # The variance of a variance rests on the fourth moment; chi square is that of a normal.
-        kurtosis = float((deviation**4).mean()) / observed**2
-        df = min(df, 2 * n / max(kurtosis - (n - 3) / (n - 1), 2 * n / df))
-    tail = (1 - LEVEL) / 2
-    ends = [observed * df / _chi_square_quantile(df, p) for p in (1 - tail, tail)]
-    low, between, high = (max(v - float(noise.mean()), 0.0) for v in (ends[0], observed, ends[1]))
-    return _Spread(accuracy, noise, between, (low, high))
+def _shrunken(accuracy: FloatArray, noise: FloatArray) -> FloatArray:
+    """Accuracies that spread as the users do, [U].
+
+    Each distance from the mean is multiplied by the root of its reliability: shrunken values then
+    have the variance between users, where the usual factor, the reliability itself, would leave
+    less and call the worst too well served.
+    """
+    mean = accuracy.mean()
+    observed = float(accuracy.var(ddof=1))
+    between = max(observed - float(noise.mean()), 0.0)
+    return np.asarray(mean + np.sqrt(between / (between + noise)) * (accuracy - mean))
 
 
-def _chi_square_quantile(df: float, p: float) -> float:
-    """Wilson and Hilferty's cube of a normal: two digits from 5 degrees of freedom on."""
-    scale = 2 / (9 * df)
-    root = 1 - scale + normal_quantile(p) * float(np.sqrt(scale))
-    return df * max(root, 0.05) ** 3
-
-
-def _tail(values: FloatArray) -> tuple[float, FloatArray]:
-    """The mean of the lowest tenth, and the weight of each value in it, [U]."""
+def _tail(values: FloatArray) -> FloatArray:
+    """The weight of each value in the mean of the lowest tenth, [U], summing to 1."""
     size = TAIL * values.size
     weights = np.empty(values.size)
     weights[np.argsort(values, kind="stable")] = np.clip(size - np.arange(values.size), 0, 1) / size
-    return float(weights @ values), weights
+    return weights
 
 
-def _influence(
-    rows: EvaluationRows,
-    found: UserIntervals,
-    spread: _Spread,
-    weights: FloatArray,
-) -> FloatArray:
-    """How far each row moves the tail mean when the shrinkage is held, [rows].
+def _cross_fitted(rows: EvaluationRows, users: CodeArray, noise: FloatArray) -> FloatArray | None:
+    """Weight of each row in the mean of tenths chosen without it, [rows]; None for one group."""
+    groups, codes = np.unique(rows.groups, return_inverse=True)
+    folds = min(FOLDS, groups.size)
+    if folds < 2:
+        return None
+    fold = (np.random.default_rng(SEED).permutation(groups.size) % folds)[codes]
+    n_users = noise.size
+    weights = np.zeros(users.size)
+    used = 0
+    for k in range(folds):
+        inside = fold == k
+        count = np.bincount(users[~inside], minlength=n_users)
+        right = np.bincount(users[~inside], rows.correct[~inside], minlength=n_users)
+        mean = right.sum() / max(count.sum(), 1)
+        estimate = np.where(count > 0, right / np.maximum(count, 1), mean)
+        here = np.bincount(users[inside], minlength=n_users)
+        # Any tenth will do, so it is chosen among those whom this fifth measures.
+        tail = _tail(np.where(here > 0, _shrunken(estimate, noise), np.inf))
+        if np.count_nonzero(here) < TAIL * n_users:
+            continue
+        weights[inside] = (tail / np.maximum(here, 1))[users[inside]]
+        used += 1
+    return weights / used if used else None
 
-    A user moves it by their distance from the border of the tail, if inside, and everybody by
-    moving the mean that all are shrunk towards; within a user, a row by its distance from p_u.
+
+def _bound(rows: EvaluationRows, weights: FloatArray, *, lower: bool) -> float:
+    """Korn and Graubard's bound of the weighted share of right answers, missed with `MISS`.
+
+    Args:
+        rows: The answers.
+        weights: Of each row, summing to 1, [rows].
+        lower: Which end.
     """
-    n_users = spread.accuracy.size
-    factor = spread.shrinkage(spread.between)
-    shrunken = spread.shrunken(spread.between)
-    value = float(weights @ shrunken)
-    border = float(shrunken[weights > 0].max())
-    through_mean = float(weights @ (1 - factor)) / n_users
-    of_user = weights * (shrunken - border) + (border - value) / n_users
-    of_user += through_mean * (spread.accuracy - spread.mean)
-    assert rows.users is not None
-    place = np.searchsorted(found.users, rows.users)
-    within = (weights * factor + through_mean)[place] * (rows.correct - spread.accuracy[place])
-    return (of_user[place] + within) / found.n_rows[place]
+    from scipy import special
+
+    share = float(weights @ rows.correct)
+    of_group = np.bincount(rows.groups, weights)
+    groups = kish_size(of_group)
+    own = np.bincount(rows.groups, weights * (rows.correct - share))
+    n = int(np.count_nonzero(of_group))
+    variance = float(own @ own) * n / max(n - 1, 1)
+    clusters = read_clusters(weights.size, rows.users, rows.groups)
+    assert clusters.users is not None
+    most = kish_size(cell_sums(weights, clusters.users, clusters.groups))
+    size = min(share * (1 - share) / variance, most) if variance > TINY else groups
+    df = max(groups - 1, 1.0)
+    size *= (t_quantile(max(most - 1, 1.0), 1 - MISS) / t_quantile(df, 1 - MISS)) ** 2
+    right, wrong = share * size, (1 - share) * size
+    if lower:
+        return float(special.betaincinv(right, wrong + 1, MISS)) if right > 0 else 0.0
+    # The fifths choose from one another's answers: measured, that doubles the misses above.
+    return float(special.betaincinv(right + 1, wrong, 1 - MISS / 2)) if wrong > 0 else 1.0
+
+
+def user_noise(
+    values: FloatArray, users: CodeArray, groups: NDArray[np.integer]
+) -> FloatArray | None:
+    """Variance of each user's mean around what it would be if the user were asked without end.
+
+    Inversely to the rows of the user, with the mean over users of what the groups of each say: the
+    rows of one group are one draw.
+
+    Args:
+        values: One figure a row, [rows].
+        users: Codes 0..U-1 without gaps, [rows].
+        groups: Codes, [rows].
+
+    Returns:
+        [U]; None where nobody has rows in two groups.
+    """
+    clusters = read_clusters(values.size, users, groups)
+    assert clusters.users is not None
+    n_rows = np.bincount(users)
+    mean = np.bincount(users, values) / n_rows
+    sums = cell_sums(values - mean[users], clusters.users, clusters.groups)
+    cell_user, _ = cell_counts(clusters.users, clusters.groups)
+    cells = np.bincount(cell_user, minlength=n_rows.size)
+    several = cells > 1
+    if not several.any():
+        return None
+    squares = np.bincount(cell_user, sums**2, minlength=n_rows.size)
+    factor = cells[several] / (cells[several] - 1)
+    variance = factor * squares[several] / n_rows[several] ** 2
+    return np.asarray(np.maximum(variance.sum() / (1 / n_rows[several]).sum() / n_rows, TINY))

@@ -32,6 +32,7 @@ from plt.analyze.intervals.significance import paired_difference
 from plt.analyze.intervals.uncertainty import Interval, default_target
 from plt.analyze.taste.conversations import Cells, cross_products, find_cells
 from plt.analyze.taste.pooled import Choices, fit_pooled
+from plt.data.tables.schema import UNDECIDED
 
 N_FOLDS = 5
 NEWTON_STEPS = 25
@@ -200,4 +201,4 @@ def _log_loss(margin: FloatArray, prefers_a: FloatArray) -> FloatArray:
 def _right(margin: FloatArray, prefers_a: FloatArray) -> FloatArray:
     """1 for the right side, 0 for the wrong one, one half for no side at all."""
     side: BoolArray = (margin > 0) == (prefers_a > 0)
-    return np.where(margin == 0, 0.5, side)
+    return np.where(np.abs(margin) < UNDECIDED, 0.5, side)

@@ -42,6 +42,10 @@ def command(
         str | None,
         typer.Option("--minority", help="Users, with commas: adds P-RLHF's accuracies."),
     ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option("--margin", help="Points within which a run is as good as the baseline."),
+    ] = None,
     pivot: Annotated[
         str, typer.Option("--pivot", help="Columns of a sweep: auto, train-size, model or none.")
     ] = "auto",
@@ -56,9 +60,10 @@ def command(
 ) -> Result:
     """Compare runs on the judgements that all of them scored: which differences are real?
 
-    Accuracies are averaged over users and over judgements; gains are paired differences with
-    intervals over users and groups, corrected for the number of runs. Runs of several training
-    sizes or models are shown as a table of methods by sizes or models too.
+    Accuracies are averaged over users and over judgements; gains are paired differences whose
+    intervals over users and groups hold together. A gain is called personal where scores as the
+    wrong user lose it. Runs of several training sizes or models are shown as a table of methods by
+    sizes or models too.
 
     Example: plt report runs/*
 
@@ -88,13 +93,21 @@ def command(
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
     _check(pivot, PIVOTS, "--pivot")
+    if margin is not None and not 0 < margin < 100:
+        raise UsageError(f"--margin is {margin:g} points, not between 0 and 100", hint="--margin 2")
     kind_of_page = "json" if as_json else form
     output = named(
         out, force=force, no_clobber=no_clobber, parents=parents, mark=MARKS[kind_of_page]
     )
     entries = load_entries(run_sources(runs), say)
     kind = None if users == "all" else users
-    found = compare(entries, baseline=baseline, splits=(split,), user_split=kind)
+    found = compare(
+        entries,
+        baseline=baseline,
+        splits=(split,),
+        user_split=kind,
+        margin=None if margin is None else margin / 100,
+    )
     tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
     data = comparison_json(found) | {"sweep": sweep_json(tables)}
     blocks = comparison_blocks(found) + sweep_blocks(tables)

@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from plt.analyze.intervals.claims import about
 from plt.analyze.intervals.figures import (
     MISSING,
-    difference_json,
     interval_json,
     number,
-    p_value,
-    points,
     with_interval,
 )
+from plt.cli.pages.gains import gain_json, gain_notes, gain_table
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
@@ -27,12 +26,9 @@ if TYPE_CHECKING:
 ACCURACY_COLUMNS = (
     "method", "accuracy by user", "pooled", "worst tenth", "worst user", "log loss", "AUC",
 )  # fmt: skip
+SHOWN = 0.0005
+"""A share of undecided judgements that is not rounded to 0.0 %."""
 MINORITY_COLUMN = "minority users"
-GAIN_COLUMNS = (
-    "method", "gain (points)", "p (Holm)", "gain with the wrong user", "gain with shuffled ids",
-    "share of users made worse",
-)  # fmt: skip
-
 IMPLICIT_FIGURES = ("top", "generic", "majority", "minority")
 
 
@@ -45,10 +41,10 @@ def comparison_blocks(found: Comparison) -> tuple[Block, ...]:
             row.entry.name,
             with_interval(row.macro),
             with_interval(row.pooled),
-            number(row.worst_decile.value),
-            number(row.worst.value),
-            number(row.log_loss.value),
-            number(row.auc.value),
+            with_interval(row.worst_decile),
+            with_interval(row.worst),
+            with_interval(row.log_loss),
+            with_interval(row.auc),
             *((with_interval(row.minority),) if minorities else ()),
         )
         for row in found.rows
@@ -59,20 +55,7 @@ def comparison_blocks(found: Comparison) -> tuple[Block, ...]:
     ]
     blocks: list[Block] = [Table(columns, tuple(rows), numeric=frozenset(columns[1:]))]
     if found.baseline is not None:
-        gains = tuple(
-            (
-                row.entry.name,
-                points(row.gain),
-                p_value(row.gain_p),
-                points(row.wrong_user),
-                points(row.shuffled_ids),
-                MISSING if row.made_worse is None else with_interval(row.made_worse),
-            )
-            for row in found.rows
-            if row.gain is not None
-        )
-        title = f"gain over {found.baseline}, accuracy by user"
-        blocks.append(Table(GAIN_COLUMNS, gains, title, frozenset(GAIN_COLUMNS[1:])))
+        blocks.append(gain_table(found))
     blocks += [Line(sentence) for sentence in _notes(found)]
     return (*blocks, Line(found.verdict))
 
@@ -163,22 +146,53 @@ def user_blocks(entries: Sequence[Entry], split: str, kind: str | None) -> tuple
 def _notes(found: Comparison) -> list[str]:
     first = found.rows[0]
     judged = found.n_shared - found.n_ties
-    users = "no users" if first.macro.n_users is None else f"{first.macro.n_users} users"
+    n_users = first.macro.n_users
+    users = "no users" if n_users is None else f"{n_users} users"
     notes = [
         f"{judged} judgements of {users} in {first.pooled.n_groups} groups; {found.n_ties} ties"
-        f" left out; 95 % intervals, target {first.pooled.target}."
+        f" left out; 95 % intervals, about {found.ground.about}; worst user and worst tenth about"
+        f" {about('these-users')}."
     ]
+    if first.pooled.target != found.ground.target:
+        notes.append(f"Figures over judgements are about {about(first.pooled.target, n_users)}.")
+    if any(row.gain is not None for row in found.rows):
+        notes.append(
+            "Intervals and p of a column of gains hold for all its rows together. Users harmed: by"
+            " more than 2 points, at a false discovery rate of 10 % (about one in ten of them"
+            f" wrongly), and how many at least (95 %){_reach(found)}."
+        )
+    notes += found.ground.caveats
     if len(found.novelty) > 1:
         parts = ", ".join(f"{count} of a {kind}" for kind, count in found.novelty.items())
         notes.append(f"Judgements by what was not in training rows: {parts} (--by-novelty).")
     if found.n_left_out:
         notes.append(f"{found.n_left_out} judgements that only some runs scored are left out.")
     for row in found.rows:
-        if row.zero_margins and row.entry.method != "random":
-            share = f"{100 * row.zero_margins:.1f} %"
-            notes.append(f"{row.entry.name}: {share} of margins are exactly 0, counted as wrong.")
+        if row.undecided and row.undecided >= SHOWN:
+            share = f"{100 * row.undecided:.1f} %"
+            notes.append(
+                f"{row.entry.name}: undecided on {share} of judgements, each one half right."
+            )
+    for names in found.same_answers:
+        notes.append(f"{', '.join(names)} give the same answers on every judgement.")
+    for row in found.rows:
+        notes += [] if row.gain is None else gain_notes(row.gain)
     notes += [f"Footnote: {note}." for note in _footnotes(found)]
     return notes
+
+
+def _reach(found: Comparison) -> str:
+    """How badly the middle user must be served to be named at all."""
+    first = next(row.gain.harmed for row in found.rows if row.gain is not None)
+    if first is None or not first.n_tested:
+        return ""
+    n = first.median_prompts
+    if first.named_from is None:
+        return f"; a user with {n} prompts, the median, could not be named alone"
+    return (
+        f"; a user with {n} prompts, the median, is named alone from {first.named_from} lost and"
+        " none won"
+    )
 
 
 def _footnotes(found: Comparison) -> list[str]:
@@ -207,17 +221,17 @@ def comparison_json(found: Comparison) -> dict[str, Any]:
                 "condition": asdict(row.entry.condition),
                 "log_loss": interval_json(row.log_loss),
                 "auc": interval_json(row.auc),
-                "zero_margins": row.zero_margins,
-                "gain": difference_json(row.gain, row.gain_p),
-                "gain_with_wrong_user": difference_json(row.wrong_user, None),
-                "gain_with_shuffled_ids": difference_json(row.shuffled_ids, None),
-                "made_worse": None if row.made_worse is None else interval_json(row.made_worse),
+                "undecided": row.undecided,
             }
+            | gain_json(row.gain, found.margin)
             for row in found.rows
         ],
         "novelty": found.novelty,
         "majority": {name: interval_json(line) for name, line in found.majority.items()},
         "footnotes": _footnotes(found),
+        "same_answers": [list(names) for names in found.same_answers],
+        "margin": found.margin,
+        "about": found.ground.about,
         "verdict": found.verdict,
     }
 

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from plt.analyze.intervals.claims import about, side
 from plt.analyze.intervals.figures import MISSING, interval_json, number, with_interval
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
     from plt.analyze.comparison.win_rate import Tally, WinRate
 
-OVERALL = ("win rate of", "ties half, by user", "ties half, pooled", "ties as wins, pooled",
-           "ties as wins, by user")  # fmt: skip
-TARGETS = {
-    "population": "other users, other prompts",
-    "these-users": "these users, other prompts",
-    "these-prompts": "other users, these prompts",
-    "these-judgements": "these contests alone, which are too few for any",
-    "groups": "other prompts",
-}
+OVERALL = ("win rate of", "ties half, by user", "ties half, pooled", "among decided",
+           "ties as wins, pooled", "ties as wins, by user")  # fmt: skip
 USER = ("user", "win rate", "95 % interval", "wins", "ties", "losses", "winner")
 
 
@@ -51,6 +45,7 @@ def win_rate_json(found: WinRate) -> dict[str, Any]:
             "by_user": _pair(by_user),
             "n_users_won": dict(found.winners),
         },
+        "decided": interval_json(found.decided),
         "strict": {"pooled": _pair(total.strict)},
         "order": {
             "n": found.n_asked,
@@ -91,6 +86,7 @@ def _overall(found: WinRate) -> Table:
             found.system_1,
             with_interval(found.by_user),
             with_interval(found.pooled),
+            with_interval(found.decided),
             number(None if total is None else total[0]),
             number(None if by_user is None else by_user[0]),
         ),
@@ -98,6 +94,7 @@ def _overall(found: WinRate) -> Table:
             found.system_2,
             number(None if found.by_user.value is None else 1 - found.by_user.value),
             number(None if found.pooled.value is None else 1 - found.pooled.value),
+            number(None if found.decided.value is None else 1 - found.decided.value),
             number(None if total is None else total[1]),
             number(None if by_user is None else by_user[1]),
         ),
@@ -122,17 +119,31 @@ def _share(count: int, n: int) -> str:
     return f" ({100 * count / n:.0f} %)" if n else ""
 
 
+def _claim(found: WinRate) -> str:
+    """Who is preferred beyond chance, and whom that is about."""
+    rate = found.by_user if found.users else found.pooled
+    where = side(rate, 0.5)
+    whom = about(rate.target, len(found.users) or None)
+    if where == "unknown":
+        return f"No verdict: {rate.reason}."
+    if where == "open":
+        return f"Neither is preferred beyond chance, about {whom}."
+    winner = found.system_1 if where == "above" else found.system_2
+    return f"{winner} is preferred beyond chance, about {whom}."
+
+
 def _notes(found: WinRate) -> list[str]:
     total = found.total
     users = f"{len(found.users)} users" if found.users else "nobody in particular"
-    target = TARGETS[found.pooled.target]
     notes = [
         f"{total.n} contests of {users}: {total.wins} won, {total.ties}"
         f" tied{_share(total.ties, total.n)}, {total.losses} lost by {found.system_1}; 95 %"
-        f" intervals, for {target}."
+        f" intervals, about {about(found.by_user.target, len(found.users) or None)}."
     ]
     if not total.n:
         notes = ["No contest has a verdict: there is no win rate."]
+    else:
+        notes.append(_claim(found))
     if found.n_asked and found.disagreement is not None:
         first = "" if found.first_wins is None else (
             f"; the text shown first won {100 * found.first_wins:.0f} % of the readings that have"

@@ -19,6 +19,9 @@ USER_SPLITS = ("seen", "unseen")
 ROLES = ("system", "user", "assistant")
 CONTROLS = ("wrong-user", "shuffled-ids", "length")
 MAX_ROWS_NAMED = 5
+UNDECIDED = 1e-6
+"""A margin or a difference of rewards smaller than this in size is no opinion but rounding: it
+earns one half wherever an answer is right or wrong, and is a tie wherever somebody wins."""
 
 
 @dataclass(frozen=True)

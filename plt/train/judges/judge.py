@@ -11,7 +11,7 @@ from typing import Protocol
 import polars as pl
 
 from plt.data.tables.contests import Contests
-from plt.data.tables.schema import VERDICTS, conform
+from plt.data.tables.schema import UNDECIDED, VERDICTS, conform
 from plt.train.judges.questions import Order, Verdict
 
 IDENTICAL = "identical texts"
@@ -83,6 +83,6 @@ def judge_contests(contests: Contests, judge: Judge) -> pl.DataFrame:
 
 def side(score: float, tie_below: float) -> Verdict:
     """The verdict that log-odds in favour of system 1 give."""
-    if abs(score) < tie_below or score == 0:
+    if abs(score) < max(tie_below, UNDECIDED):
         return "tie"
     return "1" if score > 0 else "2"

@@ -23,7 +23,7 @@ class ModelJudge:
         options: The model.
         compute: How many questions a forward pass.
         profiles: What persons say of themselves, by name, which the judge is told.
-        tie_below: Log-odds smaller than this are ties; 0 leaves exact ties.
+        tie_below: Log-odds smaller than this are ties; never less than 1e-6.
     """
 
     options: OptionJudge

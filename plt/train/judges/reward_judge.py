@@ -25,7 +25,7 @@ class RewardJudge:
 
     Attributes:
         fitted: The run.
-        tie_below: Margins smaller than this, in log-odds, are ties; 0 leaves exact ties.
+        tie_below: Margins smaller than this, in log-odds, are ties; never less than 1e-6.
     """
 
     fitted: FittedRun

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from plt.data.tables.schema import UNDECIDED
 from plt.errors import UsageError
-from plt.train.method import IntArray, RewardScorer, Texts
+from plt.train.method import FloatArray, IntArray, RewardScorer, Texts
 from plt.train.runs.fitted_run import FittedRun
 
 
@@ -15,7 +16,7 @@ class Pick:
     """The best of several texts.
 
     Attributes:
-        index: Which of the candidates; the first of equals.
+        index: Which of the candidates; the first of equals (`UNDECIDED`).
         reward: Its reward under that person's model.
     """
 
@@ -58,7 +59,13 @@ def best_of(
     method = fitted.method
     assert isinstance(method, RewardScorer)
     rewards = np.split(method.reward(texts, rows, whose), np.cumsum(sizes)[:-1])
-    return [Pick(int(each.argmax()), float(each.max())) for each in rewards]
+    return [first_best(each) for each in rewards]
+
+
+def first_best(rewards: FloatArray) -> Pick:
+    """The first text that no other is better than by an opinion (`UNDECIDED`)."""
+    index = int(np.flatnonzero(rewards > rewards.max() - UNDECIDED)[0])
+    return Pick(index, float(rewards[index]))
 
 
 def refuse_margins(fitted: FittedRun) -> None:

@@ -43,9 +43,10 @@ def test_a_real_gain_is_found_and_a_null_is_not() -> None:
         assert result.baseline == "bradley-terry"
         assert by_name["bradley-terry"].gain is None
         found += "better (+" in result.verdict
-        p = by_name["same"].gain_p
-        assert p is not None
-        false_alarms += p < 0.05
+        same_gain = by_name["same"].gain
+        assert same_gain is not None
+        assert same_gain.own.p is not None
+        false_alarms += same_gain.own.p < 0.05
     assert found >= 18
     assert false_alarms <= 3
 
@@ -103,9 +104,12 @@ def test_wrong_users_are_compared_with_the_baseline_too() -> None:
     both = Entry("personal", "personal", "personal", pl.concat([personal.scores, sham]))
     row = compare([base, both]).rows[1]
     assert row.gain is not None
-    assert row.wrong_user is not None
-    assert row.gain.interval.value == pytest.approx(0.2, abs=0.08)
-    assert row.wrong_user.interval.value == pytest.approx(-0.1, abs=0.08)
+    assert row.gain.wrong_user is not None
+    assert row.gain.part is not None
+    assert row.gain.own.interval.value == pytest.approx(0.2, abs=0.08)
+    assert row.gain.wrong_user.interval.value == pytest.approx(-0.1, abs=0.08)
+    assert row.gain.part.interval.value == pytest.approx(0.3, abs=0.08)
+    assert row.gain.whose == "personal"
 
 
 def test_majority_reference_as_worked_in_its_docstring() -> None:

@@ -9,8 +9,6 @@ import pytest
 from plt.analyze.comparison.compare import compare
 from plt.analyze.comparison.entries import Condition, Entry, named
 from plt.analyze.comparison.sweep import sweep_tables
-from plt.analyze.scores.evaluation import EvaluationRows
-from plt.analyze.scores.made_worse import made_worse
 from tests.analyze.comparison.test_compare import entry, population
 
 
@@ -46,7 +44,7 @@ def test_each_run_is_compared_with_the_baseline_of_its_condition() -> None:
             gain = by_run[f"in {model} {size}"].gain
             assert gain is not None
             assert expected is not None
-            assert gain.interval.value == expected.interval.value
+            assert gain.own.interval == expected.own.interval
     assert by_run["length all"].gain is not None  # over a baseline that saw all rows
 
 
@@ -119,53 +117,6 @@ def test_sizes_are_ordered_as_numbers() -> None:
     assert table.columns == ("500", "2,000", "10,000", "all")
 
 
-def paired(
-    gain: np.ndarray, n: int, rng: np.random.Generator
-) -> tuple[EvaluationRows, EvaluationRows]:
-    """Users whose baseline is right with 0.6 and whose model with 0.6 + gain."""
-    users = np.repeat(np.arange(gain.size), n)
-    names = pl.Series([f"u{i:03d}" for i in range(gain.size)])
-    made = []
-    for right in (rng.random(users.size) < 0.6 + gain[users], rng.random(users.size) < 0.6):
-        margin = np.where(right, 1.0, -1.0)
-        ones = np.ones(users.size, dtype=bool)
-        made.append(EvaluationRows(margin, ones, users, np.arange(users.size), names, 0))
-    return made[0], made[1]
-
-
-def test_made_worse_meets_the_truth_where_counting_does_not() -> None:
-    """60 users, 30 judgements: gains N(.1, .1), of which 16 % are below 0; and all equal to .15."""
-    rng = np.random.default_rng(2)
-    found, raw, truth = [], [], []
-    for _ in range(25):
-        gain = np.clip(rng.normal(0.1, 0.1, 60), -0.5, 0.39)
-        model, base = paired(gain, 30, rng)
-        interval = made_worse(model, base)
-        assert interval.value is not None
-        found.append(interval.value)
-        counted = np.bincount(model.users, model.correct - base.correct)  # type: ignore[arg-type]
-        raw.append(float((counted < 0).mean()))
-        truth.append(float((gain < 0).mean()))
-    error = 2 * np.std(np.array(found) - np.array(truth)) / np.sqrt(25)
-    assert abs(np.mean(found) - np.mean(truth)) < 0.02 + error
-    assert np.mean(raw) - np.mean(truth) > 0.03
-    same = [made_worse(*paired(np.full(60, 0.15), 30, rng)).value for _ in range(10)]
-    assert np.mean([value or 0.0 for value in same]) < 0.03
-
-
-def test_made_worse_in_the_degenerate_cases() -> None:
-    rng = np.random.default_rng(0)
-    model, base = paired(np.full(20, 0.2), 20, rng)
-    assert made_worse(base, base).value == 0.0
-    few, other = paired(np.full(9, 0.2), 20, rng)
-    assert made_worse(few, other).reason == "fewer than 10 users"
-    single, another = paired(np.full(12, 0.2), 1, rng)
-    assert "two groups" in (made_worse(single, another).reason or "")
-    turned = made_worse(base, model).value
-    assert turned is not None
-    assert turned > 0.9
-
-
 def test_shuffled_ids_are_compared_with_the_baseline_too() -> None:
     table = population(3)
     rng = np.random.default_rng(3)
@@ -175,11 +126,13 @@ def test_shuffled_ids_are_compared_with_the_baseline_too() -> None:
     sham = sham.with_columns(control=pl.lit("shuffled-ids")).cast(dict(table.schema))
     both = Entry("personal", "personal", "personal", pl.concat([personal.scores, sham]))
     row = compare([base, both]).rows[1]
-    assert row.wrong_user is None
-    assert row.shuffled_ids is not None
-    assert row.shuffled_ids.interval.value == pytest.approx(0.0, abs=0.08)
-    assert row.made_worse is not None
-    assert (row.made_worse.value or 0.0) < 0.1
+    assert row.gain is not None
+    assert row.gain.wrong_user is None
+    assert row.gain.shuffled_ids is not None
+    assert row.gain.shuffled_ids.interval.value == pytest.approx(0.0, abs=0.08)
+    assert row.gain.over_shuffled is not None
+    assert row.gain.over_shuffled.interval.value == pytest.approx(0.2, abs=0.08)
+    assert row.gain.whose == "personal"
 
 
 def test_novelty_is_counted_where_all_runs_agree() -> None:

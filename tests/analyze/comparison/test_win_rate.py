@@ -146,3 +146,35 @@ def test_exchanging_the_systems_exchanges_the_figures(said: list[str | None]) ->
     if one.pooled.value is not None:
         assert two.pooled.value == pytest.approx(1 - one.pooled.value)
     assert outcomes(table(rows)).height == len({row[1] for row in rows})
+
+
+def test_the_decided_stand_beside_where_a_habit_makes_ties() -> None:
+    """u: 2 won, 1 lost, 3 ties of order; v: 1 won, 3 ties. Decided: (2/3 + 1) / 2; half: .62."""
+    rows = [
+        *both("u", 0, "1", "1"), *both("u", 1, "1", "1"), *both("u", 2, "2", "2"),
+        *both("u", 3, "1", "2"), *both("u", 4, "1", "2"), *both("u", 5, "1", "2"),
+        *both("v", 0, "1", "1"), *both("v", 1, "1", "2"), *both("v", 2, "1", "2"),
+        *both("v", 3, "1", "2"),
+    ]  # fmt: skip
+    (found,) = win_rates(table(rows))
+    assert found.decided.value == pytest.approx((2 / 3 + 1) / 2)
+    assert found.by_user.value == pytest.approx((3.5 / 6 + 2.5 / 4) / 2)
+    assert found.decided.n_rows == 4
+    (tied,) = win_rates(table([*both("u", 0, "1", "2"), *both("v", 0, "tie", "tie")]))
+    assert (tied.decided.value, tied.decided.reason) == (None, "no contest was decided")
+
+
+def test_a_position_bias_pulls_halves_to_one_half_and_not_the_decided() -> None:
+    rng = np.random.default_rng(0)
+    rates = []
+    for habit in (0.0, 0.7):
+        rows: list[Row] = []
+        for user, prompt in np.ndindex(20, 30):
+            winner = "1" if rng.random() < 0.7 else "2"
+            seen = [first if rng.random() < habit else winner for first in ("1", "2")]
+            rows += both(f"u{user:02d}", prompt, *seen)
+        (found,) = win_rates(table(rows))
+        rates.append((found.by_user.value or 0.0, found.decided.value or 0.0))
+    assert rates[0][0] == pytest.approx(0.7, abs=0.04)
+    assert abs(rates[1][0] - 0.5) < 0.1
+    assert rates[1][1] == pytest.approx(0.7, abs=0.1)

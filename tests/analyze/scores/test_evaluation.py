@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import log_loss as sklearn_log_loss
 from sklearn.metrics import roc_auc_score
 
@@ -19,12 +20,14 @@ def figure(name: str, table: pl.DataFrame, average: str = "pair") -> float | Non
     return compute(METRICS[name], evaluation_rows(table), average).value
 
 
-def test_ties_leave_and_are_counted_and_a_zero_margin_is_wrong() -> None:
+def test_ties_leave_and_are_counted_and_what_is_undecided_is_half_right() -> None:
     table = scores([1, 0, 0.5, 1, 0.9], [2.0, 1.0, 3.0, 0.0, 0.1], ["u"] * 5)
     rows = evaluation_rows(table)
     assert rows.n_ties == 1
-    assert rows.correct.tolist() == [1.0, 0.0, 0.0, 1.0]
-    assert figure("accuracy", table) == 0.5
+    assert rows.correct.tolist() == [1.0, 0.0, 0.5, 1.0]
+    assert figure("accuracy", table) == 0.625
+    rounding = scores([1, 0, 1, 0], [1e-9, -1e-9, -2e-6, -2e-6], ["u"] * 4)
+    assert evaluation_rows(rounding).correct.tolist() == [0.5, 0.5, 0.0, 1.0]
 
 
 def test_unlabelled_rows_are_no_judgements() -> None:
@@ -43,9 +46,10 @@ def test_macro_and_pooled_as_worked_in_the_docstring() -> None:
     assert figure("accuracy", table, "user") == pytest.approx(2 / 3)
     worst = compute(METRICS["worst_user_accuracy"], evaluation_rows(table), "user")
     assert worst.value == 0.5
-    assert worst.target == "one-user"
-    assert worst.low is not None
-    assert 0 < worst.low < 0.5
+    assert worst.target == "these-users"
+    # Two users, so 0.0125 a side of each: the lower bound of 1 right in 2 is the lowest.
+    assert worst.low == pytest.approx(1 - (1 - 0.0125) ** 0.5)
+    assert worst.high == pytest.approx(stats.beta.ppf(1 - 0.0125, 11, 2))
 
 
 def test_worst_user_is_null_for_one_user() -> None:

@@ -8,7 +8,7 @@ from plt.errors import DataError
 
 
 def scores(rights: dict[str, str], seen: str = "abc", run: str = "r") -> pl.DataFrame:
-    """One row a letter of each user's word: `+` right, `-` wrong, `0` a margin of 0."""
+    """One row a letter of each user's word: `+` right, `-` wrong, `0` undecided."""
     margin = {"+": 1.0, "-": -1.0, "0": 0.0}
     rows = [
         {
@@ -23,11 +23,11 @@ def scores(rights: dict[str, str], seen: str = "abc", run: str = "r") -> pl.Data
 
 
 def test_pooled_over_rows_and_averaged_over_workers() -> None:
-    """Top 6 of 10, generic 1 of 4; majority (.75 + .5) / 2, minority 1/2."""
+    """Top 6 of 10, generic 1.5 of 4 with one undecided; majority (.75 + .5) / 2, minority 1/2."""
     table = scores({"a": "+++-", "b": "+-", "c": "++--", "x": "+-", "y": "0-"})
     found = implicit_accuracy(table, ["c"])
     assert found.top.value == pytest.approx(0.6)
-    assert found.generic.value == pytest.approx(0.25)
+    assert found.generic.value == pytest.approx(0.375)
     assert found.majority.value == pytest.approx(0.625)
     assert found.majority.se == pytest.approx(0.125 * math.sqrt(2) / math.sqrt(2))
     assert found.minority.value == pytest.approx(0.5)

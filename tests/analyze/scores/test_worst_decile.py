@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from plt.analyze.registry import METRICS
+from plt.analyze.scores.accuracy import worst_user
 from plt.analyze.scores.evaluation import EvaluationRows, compute, evaluation_rows
 from plt.analyze.scores.worst_decile import worst_decile
 from tests.analyze.score_tables import scores
@@ -111,3 +112,34 @@ def test_what_cannot_be_known_is_null_with_its_reason() -> None:
     assert "two groups" in (found.reason or "")
     nobody = evaluation_rows(scores([1.0] * 3, [1.0] * 3, [None] * 3))
     assert compute(METRICS["worst_decile_accuracy"], nobody, "user").value is None
+
+
+WORLDS = {
+    "all alike": (lambda r: np.full(84, 0.75), 12),
+    "one in ten at 0.4": (lambda r: np.where(np.arange(84) < 8, 0.4, 0.8), 12),
+    "one in ten at 0.4, more answers": (lambda r: np.where(np.arange(60) < 6, 0.4, 0.8), 40),
+    "smooth": (lambda r: r.beta(12, 4, 60), 12),
+    "ten users": (lambda r: r.beta(3, 2, 10), 12),
+    "nearly always right": (lambda r: np.full(50, 0.95), 8),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WORLDS)
+def test_the_intervals_of_the_worst_hold_in_every_shape(name: str) -> None:
+    """The worst user and the worst tenth of these users, asked without end."""
+    make, n = WORLDS[name]
+    inside = np.zeros(2)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        served = np.clip(make(rng), 0.001, 0.999)
+        rows = answered(served, np.full(served.size, n), rng)
+        ordered, size = np.sort(served), 0.1 * served.size
+        tenth = ordered @ np.clip(size - np.arange(served.size), 0, 1) / size
+        for i, (figure, truth) in enumerate(((worst_user, served.min()), (worst_decile, tenth))):
+            found = figure(rows, "user")
+            assert found.target == "these-users"
+            assert found.low is not None
+            assert found.high is not None
+            inside[i] += found.low <= truth <= found.high
+    assert (inside / 200 >= 0.93 - 2 * np.sqrt(0.05 * 0.95 / 200)).all()

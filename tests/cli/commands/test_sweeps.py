@@ -69,7 +69,10 @@ def test_a_personal_run_says_its_gain_and_what_the_shams_leave(table: Path, capf
     vanilla = load_run(Path(gain["baseline"]))
     assert vanilla.identity.method == "bradley-terry"
     assert controls(Path(entry["run"])) == {None, "wrong-user", "shuffled-ids"}
-    assert 0 <= gain["made_worse"]["value"] <= 1
+    assert gain["own_minus_wrong_user"]["ci"][0] > 0
+    assert gain["whose"] == "personal"
+    assert (gain["harmed"]["n_users"], gain["harmed"]["share"]) == (12, None)
+    assert gain["harmed"]["reason"]
 
 
 def test_the_baseline_is_fitted_once_said_and_no_result(table: Path, capfd: Capture) -> None:
@@ -79,6 +82,8 @@ def test_the_baseline_is_fitted_once_said_and_no_result(table: Path, capfd: Capt
     assert "individual: gain over vanilla +" in said
     assert "points; with the wrong user -" in said
     assert "; with shuffled ids " in said
+    assert "; own minus wrong user +" in said
+    assert "; better beyond chance, by personalization (about " in said
     made = sorted(path.name for path in Path("runs").iterdir())
     assert len(made) == 2
     again, said = train(capfd, str(table), "--method", "individual")

@@ -108,6 +108,7 @@ def test_small_margins_are_ties_where_that_is_asked_for(length_run: FittedRun) -
     found = judge_contests(contests(["u00"]), RewardJudge(length_run, tie_below=1e9))
     assert found["verdict"].cast(str).to_list() == ["tie"] * 6
     assert [side(score, 0.5) for score in (0.5, -0.5, 0.4)] == ["1", "2", "tie"]
+    assert [side(score, 0.0) for score in (1e-9, -9e-7, 2e-6)] == ["tie", "tie", "1"]
 
 
 def test_a_local_model_reads_both_orders() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from plt.cli import main
@@ -9,7 +10,7 @@ from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import write_preferences
 from plt.errors import UsageError
 from plt.train.runs.fitted_run import FittedRun, load_fitted_run
-from plt.train.writing.best_of import best_of
+from plt.train.writing.best_of import Pick, best_of, first_best
 from tests.data.made_tables import crossed, user_turn
 
 
@@ -30,6 +31,11 @@ def test_the_best_is_the_longest_or_the_shortest(length_run: FittedRun) -> None:
     assert pick.index == 1
     (first,) = best_of(length_run, [user_turn("p")], [["aa", "aa"]], [None])
     assert first.index == 0
+
+
+def test_what_differs_by_rounding_is_equal_and_the_first_is_taken() -> None:
+    assert first_best(np.array([0.2, 0.5, 0.5 + 1e-9])) == Pick(1, 0.5)
+    assert first_best(np.array([0.2, 0.5, 0.5 + 1e-5])) == Pick(2, 0.5 + 1e-5)
 
 
 def test_each_place_has_its_own_candidates(length_run: FittedRun) -> None:
