@@ -92,7 +92,7 @@ def novelty_blocks(found: Comparison, apart: Mapping[str, Comparison]) -> tuple[
         (row.entry.name, *(with_interval(part.rows[i].macro) for part in apart.values()))
         for i, row in enumerate(found.rows)
     )
-    title = "accuracy by user, by what was not in the training rows (judgements)"
+    title = "accuracy by user, by what was not in the training rows (judgements); a description"
     return (Table(columns, rows, title, frozenset(columns[1:])),)
 
 
@@ -138,7 +138,7 @@ def user_blocks(entries: Sequence[Entry], split: str, kind: str | None) -> tuple
             (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
             for user, value, low, high, n in table.iter_rows()
         )
-        title = f"{entry.name}: each user, Wilson on the effective number of groups"
+        title = f"{entry.name}: each user, Wilson on the effective number of groups; a description"
         blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
     return tuple(blocks)
 
