@@ -140,6 +140,7 @@ def compare(
     baseline: str | None = None,
     split: str = "test",
     users: str = "seen",
+    margin: float | None = None,
     pivot: str = "auto",
 ) -> Answer[Comparison]:
     """Runs side by side on the judgements that all of them scored: ``plt report``.
@@ -149,6 +150,7 @@ def compare(
         baseline: Name or method that gains are over; by default ``bradley-terry``, else the first.
         split: ``train``, ``val`` or ``test``.
         users: ``seen``, ``unseen`` or ``all``.
+        margin: Points within which a run is as good as the baseline, if that is asked.
         pivot: Columns of a sweep: ``auto``, ``train-size``, ``model`` or ``none``.
 
     Raises:
@@ -175,7 +177,13 @@ def compare(
             raise UsageError(f"{name} is {value!r}; known are {', '.join(known)}")
     entries = load_entries([source for each in runs for source in _sources(each)], warn)
     kind = None if users == "all" else users
-    found = put_side_by_side(entries, baseline=baseline, splits=(split,), user_split=kind)
+    found = put_side_by_side(
+        entries,
+        baseline=baseline,
+        splits=(split,),
+        user_split=kind,
+        margin=None if margin is None else margin / 100,
+    )
     tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
     document = comparison_json(found) | {"sweep": sweep_json(tables)}
     # The verdict stays last: it is what an answer says in short.

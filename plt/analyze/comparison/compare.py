@@ -22,7 +22,7 @@ from plt.analyze.scores.evaluation import (
     select_rows,
 )
 from plt.analyze.scores.novelty import KINDS
-from plt.errors import DataError
+from plt.errors import DataError, UsageError
 
 BASELINE = "bradley-terry"
 
@@ -110,8 +110,13 @@ def compare(
         margin: Difference of accuracies, above 0, up to which runs are called equivalent.
 
     Raises:
+        UsageError: The margin is not between 0 and 1.
         DataError: The tables share no judgement, or disagree about a label.
     """
+    if margin is not None and not 0 < margin < 1:
+        raise UsageError(
+            f"a margin of {100 * margin:g} points is not between 0 and 100", hint="--margin 2"
+        )
     parts = [select_rows(entry.scores, splits, user_split) for entry in entries]
     shared, left_out = _shared(entries, parts)
     rows = [evaluation_rows(_restrict(part, shared)) for part in parts]

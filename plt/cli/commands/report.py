@@ -93,8 +93,6 @@ def command(
     _check(split, SPLITS, "--split")
     _check(users, USERS, "--users")
     _check(pivot, PIVOTS, "--pivot")
-    if margin is not None and not 0 < margin < 100:
-        raise UsageError(f"--margin is {margin:g} points, not between 0 and 100", hint="--margin 2")
     kind_of_page = "json" if as_json else form
     output = named(
         out, force=force, no_clobber=no_clobber, parents=parents, mark=MARKS[kind_of_page]

@@ -28,5 +28,5 @@ def _row(made: Made) -> tuple[str, ...]:
     accuracy = MISSING
     if found is not None:
         accuracy = f"{number(found.value)} [{number(found.ci_low)}, {number(found.ci_high)}]"
-    gains = (None, None) if made.gain is None else (made.gain.own, made.gain.wrong_user)
+    gains = (None, None) if made.gain is None else (made.gain.over.own, made.gain.over.wrong_user)
     return made.cell.label, accuracy, *map(points, gains), str(made.path)

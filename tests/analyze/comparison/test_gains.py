@@ -12,6 +12,7 @@ from plt.analyze.comparison.compare import Comparison, compare
 from plt.analyze.comparison.entries import Entry
 from plt.cli.pages.comparison import comparison_blocks, comparison_json
 from plt.cli.shell.render import to_markdown
+from plt.errors import UsageError
 from tests.analyze.score_tables import scores
 
 
@@ -144,6 +145,9 @@ def test_equivalence_is_shown_or_not() -> None:
     rows = comparison_json(found)["rows"]
     assert [row["equivalent"] for row in rows] == [None, True, False]
     assert "No run is shown to be within 0.1 points" in compare(runs, margin=0.001).verdict
+    for wrong in (0.0, -0.02, 1.0, float("nan")):
+        with pytest.raises(UsageError, match="not between 0 and 100"):
+            compare(runs, margin=wrong)
 
 
 def odd_tables() -> dict[str, tuple[list[Entry], str]]:
