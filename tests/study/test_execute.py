@@ -54,6 +54,8 @@ def test_with_stdout_and_stderr_closed_it_finds_what_the_command_prints(
     table: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(table / "typed")
+    # On a busy machine long steps are told now and then; that is talk of the command alone.
+    monkeypatch.setattr("plt.cli.shell.streams.PLAIN_PROGRESS_SECONDS", float("inf"))
     line = ["train", "t.parquet", "--method", "length,individual", "--model", "builtin:minilm",
             "--seed", "3", "--json"]  # fmt: skip
     assert main(line) == 0
