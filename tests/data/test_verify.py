@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from plt.data.identity import Identity
-from plt.data.run import SCORES_FILE, Run, open_run, recording
+from plt.data.run import SCORES_FILE, Run, load_run, open_run, recording
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import write_table
 from plt.data.verify import verify
@@ -63,6 +63,27 @@ def test_another_question_is_named(tmp_path: Path) -> None:
     one = run_with(tmp_path / "a", [1.0])
     other = run_with(tmp_path / "b", [1.0], replace(IDENTITY, seed=7))
     assert verify(one, other).problems == ["seed: 0 against 7 in the reference"]
+
+
+def test_other_processors_are_named_where_figures_differ(tmp_path: Path) -> None:
+    names = (("few", ["few"]), ("many", ["few", "many"]), ("many", []), (None, None))
+    runs = []
+    for i, (here, features) in enumerate(names):
+        path = run_with(tmp_path / str(i), [1.0, 2.0 + i * 1e-6])
+        run = load_run(path)
+        run.record |= {"processor": here, "features_made_by": features} if here else {}
+        run.write_manifest()
+        runs.append(path)
+    assert verify(runs[1], runs[0], tolerance=1e-5).problems == []
+    assert verify(runs[1], runs[0]).problems[1:] == [
+        "processor: many against few in the reference; another processor rounds otherwise",
+        "features made by: few, many against few in the reference;"
+        " another processor rounds otherwise",
+    ]
+    (found,) = verify(runs[2], runs[1]).problems[1:]
+    assert found.startswith("features made by: none against few, many")
+    (found, _) = verify(runs[3], runs[2]).problems[1:]
+    assert found.startswith("processor: one that the manifest does not name against many")
 
 
 def test_missing_judgements_are_counted(tmp_path: Path) -> None:

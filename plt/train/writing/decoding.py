@@ -3,9 +3,10 @@
 Who stands beside a row decides nothing of what it becomes: positions follow the mask, and every
 row draws from random numbers of its own. But a forward pass sums in another order for another
 batch, and so the last bits of the logits move. Where a draw falls within them of the border between
-two tokens, the text goes on otherwise from there: of 256 tiny texts of 128 tokens none to two did, in float32;
-more do in 16 bits. Rounding the logits would mend nothing, as it moves fewer of them but those
-further. A line typed again, with its batches as they were, ends with the same bits.
+two tokens, the text goes on otherwise from there: of 256 texts of 128 tokens by tiny models none to
+two did in float32, and more do in 16 bits. Rounding the logits would mend nothing: it moves fewer
+of them, and those further. With the same batches a line that is typed again ends with the same
+bits.
 """
 
 from collections.abc import Callable, Collection, Sequence

@@ -99,7 +99,7 @@ def test_the_batch_size_changes_no_text_but_by_rounding(sampling: Sampling) -> N
 def test_every_token_is_the_one_on_which_its_rows_own_draw_falls(
     size: int, sampling: Sampling
 ) -> None:
-    """In float32 too, in any company, within rounding: which draw falls where is read in float64."""
+    """In float32 too, in any company, within rounding; where it falls is read in float64."""
     model = language_model("llama")
     rows = starts(model, 2)
     found = decode(model, rows, 1, ENDS, sampling, size, lambda n: None)
