@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from plt.data.identity import Identity
-from plt.data.run import SCORES_FILE, Run, load_run, open_run, recording
+from plt.data.run import SCORES_FILE, Run, open_run, recording
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import write_table
 from plt.data.verify import verify
@@ -69,11 +69,13 @@ def test_other_processors_are_named_where_figures_differ(tmp_path: Path) -> None
     names = (("few", ["few"]), ("many", ["few", "many"]), ("many", []), (None, None))
     runs = []
     for i, (here, features) in enumerate(names):
-        path = run_with(tmp_path / str(i), [1.0, 2.0 + i * 1e-6])
-        run = load_run(path)
-        run.record |= {"processor": here, "features_made_by": features} if here else {}
-        run.write_manifest()
-        runs.append(path)
+        opened = open_run(IDENTITY, tmp_path / str(i))
+        assert isinstance(opened, Run)
+        with recording(opened) as run:
+            table = scores([1.0, 1.0], [1.0, 2.0 + i * 1e-6], ["u", "v"])
+            write_table(table, SCORES, run.work / SCORES_FILE)
+            run.record |= {"processor": here, "features_made_by": features} if here else {}
+        runs.append(run.path)
     assert verify(runs[1], runs[0], tolerance=1e-5).problems == []
     assert verify(runs[1], runs[0]).problems[1:] == [
         "processor: many against few in the reference; another processor rounds otherwise",
