@@ -6,16 +6,16 @@ import pytest
 
 from plt.data.cache import cache_dir
 
-ASKED_BY_THE_MODULE = []
+asked_by_the_module: list[Path] = []
 
 
 @pytest.fixture(scope="module", autouse=True)
 def module_fixture() -> None:
-    ASKED_BY_THE_MODULE.append(cache_dir())
+    asked_by_the_module.append(cache_dir())
 
 
 def test_fixtures_of_a_module_have_the_suites_cache_too() -> None:
-    assert ASKED_BY_THE_MODULE == [cache_dir()]
+    assert [cache_dir()] == asked_by_the_module
     assert cache_dir() != Path.home() / ".cache" / "plt"
 
 
