@@ -1,6 +1,7 @@
 """Fixtures shared by every test. No test uses the network or the person's own cache."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,17 @@ settings.load_profile("plt")
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test has a cache of its own, shared within the session: embeddings are costly."""
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of the session's own, shared by its tests: embeddings are costly.
+
+    Of the session, so that fixtures of a module have it too: a person's own cache may hold what an
+    earlier version or another processor made.
+    """
     cache = tmp_path_factory.getbasetemp() / "plt-cache"
-    monkeypatch.setenv("PLT_CACHE", os.environ.get("PLT_TEST_CACHE", str(cache)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PLT_CACHE", os.environ.get("PLT_TEST_CACHE", str(cache)))
+        yield
 
 
 @pytest.fixture(scope="session")

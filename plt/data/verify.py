@@ -1,5 +1,6 @@
 """Does a run still hold what it held, and do two runs say the same?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,8 @@ def verify(run: Path, reference: Path | None = None, *, tolerance: float = 0.0) 
     other = load_run(reference)
     problems += _changed_files(other) + _other_question(found, other)
     margins, n, largest = _compare_margins(run, reference, tolerance)
+    if largest is not None and largest > tolerance:
+        margins += _other_processors(found, other)
     return Verification(problems + margins, n_files, n, largest)
 
 
@@ -77,6 +80,23 @@ def _other_question(run: Run, reference: Run) -> list[str]:
         for name, (here, there) in pairs.items()
         if here != there
     ]
+
+
+def _other_processors(run: Run, reference: Run) -> list[str]:
+    """What processors of other families computed, which round sums in other ways."""
+    lines = []
+    for key, what in (("processor", "processor"), ("features_made_by", "features made by")):
+        here, there = (_names(each.record.get(key)) for each in (run, reference))
+        if here != there:
+            rounds = "another processor rounds otherwise"
+            lines.append(f"{what}: {here} against {there} in the reference; {rounds}")
+    return lines
+
+
+def _names(found: Sequence[str] | str | None) -> str:
+    if found is None:
+        return "one that the manifest does not name"
+    return found if isinstance(found, str) else ", ".join(found) or "none"
 
 
 def _compare_margins(

@@ -175,10 +175,12 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.train.registry import method_card
     from plt.train.runs.fit_and_score import fit_and_score
     from plt.train.runs.scoring import Label
+    from plt.train.runtime.devices import processor
     from plt.train.runtime.processes import wait_for_all, world_size
 
     prefs = session.prefs
-    compute = replace(session.compute, progress=_watched(session.compute.progress, run, session))
+    watched = _watched(session.compute.progress, run, session)
+    compute = replace(session.compute, progress=watched, made_by=set())
     held = unhindered if run.claim is None else run.claim.check
     ctx = TrainContext(session.seed, work, compute, session.people, before_checkpoint=held)
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
@@ -198,6 +200,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     training = asdict(size) | {"rows_a_user": size.rows_a_user}
     run.record |= {"dropped": dict(fitted.scores.dropped), "notes": notes, "training": training}
     run.record["processes"] = world_size()
+    run.record["processor"] = processor(compute.device)
+    run.record["features_made_by"] = sorted(compute.made_by)
     for note in notes:
         run.log(note=note)
         session.report(f"{cell.label}: {note}")

@@ -53,6 +53,8 @@ class Compute:
         batch_size: Texts a forward pass.
         cache_dir: Where distinct texts' features are kept; None keeps nothing.
         progress: Called during long work.
+        made_by: The processors that made the features in use, in this run or before; whoever takes
+            some adds to it, and copies share it.
     """
 
     device: str = "auto"
@@ -60,6 +62,7 @@ class Compute:
     batch_size: int = 32
     cache_dir: Path | None = None
     progress: Progress = silent
+    made_by: set[str] = field(default_factory=set, compare=False)
 
 
 @dataclass(frozen=True)

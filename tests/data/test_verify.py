@@ -65,6 +65,29 @@ def test_another_question_is_named(tmp_path: Path) -> None:
     assert verify(one, other).problems == ["seed: 0 against 7 in the reference"]
 
 
+def test_other_processors_are_named_where_figures_differ(tmp_path: Path) -> None:
+    names = (("few", ["few"]), ("many", ["few", "many"]), ("many", []), (None, None))
+    runs = []
+    for i, (here, features) in enumerate(names):
+        opened = open_run(IDENTITY, tmp_path / str(i))
+        assert isinstance(opened, Run)
+        with recording(opened) as run:
+            table = scores([1.0, 1.0], [1.0, 2.0 + i * 1e-6], ["u", "v"])
+            write_table(table, SCORES, run.work / SCORES_FILE)
+            run.record |= {"processor": here, "features_made_by": features} if here else {}
+        runs.append(run.path)
+    assert verify(runs[1], runs[0], tolerance=1e-5).problems == []
+    assert verify(runs[1], runs[0]).problems[1:] == [
+        "processor: many against few in the reference; another processor rounds otherwise",
+        "features made by: few, many against few in the reference;"
+        " another processor rounds otherwise",
+    ]
+    (found,) = verify(runs[2], runs[1]).problems[1:]
+    assert found.startswith("features made by: none against few, many")
+    (found, _) = verify(runs[3], runs[2]).problems[1:]
+    assert found.startswith("processor: one that the manifest does not name against many")
+
+
 def test_missing_judgements_are_counted(tmp_path: Path) -> None:
     one = run_with(tmp_path / "a", [1.0, 1.0])
     other = run_with(tmp_path / "b", [1.0])

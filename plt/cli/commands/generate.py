@@ -129,8 +129,9 @@ def command(
 ) -> Result:
     """Write texts: as each user of a policy, as nobody, the best of several, or guided by a reward.
 
-    Lengths are shown on stderr. The same seed gives the same texts, whatever the batch size, and
-    processes that torchrun started share them. A line that was interrupted goes on from OUT.partial
+    Lengths are shown on stderr. The same line gives the same texts. Another batch size keeps every
+    draw, and so does torchrun, whose processes share the texts; a text may then part where a draw
+    falls within rounding of another token. A line that was interrupted goes on from OUT.partial
     when it is typed again.
 
     Example: plt generate runs/p-dpo-3f9c2a1b0d --prompts DATA --reference -o texts.parquet

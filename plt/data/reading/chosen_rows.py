@@ -150,8 +150,7 @@ def _read_messages(
             before, other = one[:-1], two[:-1]
         else:
             before = other = prompts[row] or []
-        tails = one[len(before) :] if one[: len(before)] == before else one
-        other_tails = two[len(other) :] if two[: len(other)] == other else two
+        tails, other_tails = _behind(before, one), _behind(other, two)
         if before != other:
             pairs.drop(PROMPTS_DIFFER)
         elif not _one_answer(tails) or not _one_answer(other_tails):
@@ -159,6 +158,12 @@ def _read_messages(
         else:
             pairs.add(row, before or None, tails[0]["content"], other_tails[0]["content"])
     return pairs
+
+
+def _behind(prompt: Sequence[Message], messages: Sequence[Message]) -> Sequence[Message]:
+    """What follows the prompt; all of them where they are the answer alone, even one like it."""
+    begins = len(messages) > len(prompt) and messages[: len(prompt)] == prompt
+    return messages[len(prompt) :] if begins else messages
 
 
 def _one_answer(messages: Sequence[Message]) -> bool:

@@ -122,7 +122,7 @@ def find_or_encode(
         store: Where vectors are kept; None keeps nothing.
         load: Loads the model, which happens only when a content is missing; returns the length d
             of a vector, and a function from rows of `texts` to their (k, d) vectors.
-        compute: Device and progress.
+        compute: Device and progress; `made_by` is told who made the vectors.
         what: The work, in the words of a progress bar.
     """
     keys, sizes, inverse, firsts = _distinct(texts, causal)
@@ -134,9 +134,15 @@ def find_or_encode(
     # Long texts first: memory that does not suffice is known at once. Ties go by content, so that
     # the order of the texts changes no batch.
     missing = np.array(sorted(missing, key=lambda i: (-sizes[i], keys[i])), dtype=np.int64)
+    if store is not None:
+        compute.made_by.update(store.made_by)
     if known is not None and not len(missing):
         return Features(known.astype(np.float32)[inverse], 0, len(found))
+    from plt.train.runtime.devices import processor
+
     dim, encode = load()
+    here = processor(compute.device)
+    compute.made_by.add(here)
     vectors = np.empty((len(keys), dim), dtype=np.float32)
     if known is not None:
         vectors[found] = known
@@ -146,7 +152,7 @@ def find_or_encode(
         stop = start + len(part)
         vectors[missing[start:stop]] = part
         if store is not None and leads():
-            store.add(names[start:stop], part)
+            store.add(names[start:stop], part, here)
         start = stop
     return Features(vectors[inverse], len(missing), len(found))
 

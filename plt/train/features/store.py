@@ -21,6 +21,8 @@ from plt.errors import ArtifactError
 
 KEY_BYTES = 16
 MAX_FLOAT32_DIM = 1024
+MADE_BY = "made_by"
+UNKNOWN = "not known: kept by an earlier version"
 
 Vectors: TypeAlias = NDArray[np.float32 | np.float16]
 
@@ -40,10 +42,14 @@ class FeatureStore:
 
     Args:
         folder: Its files; need not exist yet.
+
+    Attributes:
+        made_by: The processors that made what was found and added.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.made_by: set[str] = set()
 
     def find(self, keys: Sequence[bytes]) -> tuple[NDArray[np.int64], Vectors | None]:
         """Looks keys up.
@@ -74,14 +80,16 @@ class FeatureStore:
         order = np.argsort(found)
         return found[order], np.concatenate(parts)[order]
 
-    def add(self, keys: Sequence[bytes], vectors: Vectors) -> None:
-        """Keeps (n, d) vectors under n keys.
+    def add(self, keys: Sequence[bytes], vectors: Vectors, made_by: str) -> None:
+        """Keeps (n, d) vectors under n keys, and the processor that made them.
 
         Raises:
             ArtifactError: The folder cannot be written.
         """
         names = np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(len(keys), KEY_BYTES)
-        blob = save({"keys": names, "vectors": np.ascontiguousarray(vectors)})
+        arrays = {"keys": names, "vectors": np.ascontiguousarray(vectors)}
+        blob = save(arrays, metadata={MADE_BY: made_by})
+        self.made_by.add(made_by)
         name = hashlib.blake2b(blob, digest_size=16).hexdigest()
         write_bytes(self.folder / f"{name}.safetensors", blob, CACHE_ELSEWHERE)
 
@@ -94,6 +102,8 @@ class FeatureStore:
                 hits = [(row, wanted.pop(name)) for row, name in enumerate(names) if name in wanted]
                 rows, places = np.array(hits, dtype=np.int64).reshape(-1, 2).T
                 vectors: Any = file.get_tensor("vectors")[rows] if hits else None
+                if hits:
+                    self.made_by.add((file.metadata() or {}).get(MADE_BY, UNKNOWN))
         except (SafetensorError, OSError) as error:
             raise ArtifactError(
                 f"{path} in the feature cache is damaged: {error}", hint=f"rm {path}"

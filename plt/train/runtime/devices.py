@@ -1,8 +1,11 @@
 """Devices and dtypes: what a name means on this machine, and libraries kept quiet."""
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -28,6 +31,36 @@ def resolve_device(device: str) -> torch.device:
         reason = str(error).strip().splitlines()[0]
         raise UsageError(f"no device {device!r} here: {reason}", hint="--device cpu") from error
     return place
+
+
+def processor(device: str) -> str:
+    """The family of what computes: within one, sums are rounded alike.
+
+    Of a CPU its kind, its vendor where Linux says it, and the instructions that torch uses, as
+    ``x86_64 AuthenticAMD AVX512``; of an accelerator its name.
+
+    Raises:
+        UsageError: As `resolve_device`.
+    """
+    place = resolve_device(device)
+    if place.type == "cuda":
+        return torch.cuda.get_device_name(place)
+    if place.type != "cpu":
+        return f"{platform.machine()} {place.type}"
+    return " ".join(filter(None, (platform.machine(), _vendor(), _instructions())))
+
+
+def _instructions() -> str:
+    return str(torch.backends.cpu.get_cpu_capability())
+
+
+@cache
+def _vendor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("vendor_id")), "")
 
 
 def resolve_dtype(dtype: str) -> torch.dtype:

@@ -1,7 +1,12 @@
 """Many continuations at once: left-padded embeddings, a cache of keys and values, seeds by row.
 
-What a row becomes does not depend on who stands beside it: positions follow the mask, and every
-row draws from random numbers of its own. Only the last bits of a forward pass move with the batch.
+Who stands beside a row decides nothing of what it becomes: positions follow the mask, and every
+row draws from random numbers of its own. But a forward pass sums in another order for another
+batch, and so the last bits of the logits move. Where a draw falls within them of the border between
+two tokens, the text goes on otherwise from there: of 256 texts of 128 tokens by tiny models none to
+two did in float32, and more do in 16 bits. Rounding the logits would mend nothing: it moves fewer
+of them, and those further. With the same batches a line that is typed again ends with the same
+bits.
 """
 
 from collections.abc import Callable, Collection, Sequence

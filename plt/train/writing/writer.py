@@ -153,7 +153,8 @@ def write_texts(
     """Writes a text for each task.
 
     A draw depends on (seed, prompt, user, sample) and on nothing else: neither on the batch nor on
-    what else is written. Equal draws for the generic user and the reference make them comparable.
+    what else is written. Texts change with those by rounding alone (`plt.train.writing.decoding`).
+    Equal draws for the generic user and the reference make them comparable.
     Several processes share the tasks, and all end with every text.
 
     Args:

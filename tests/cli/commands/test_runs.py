@@ -18,6 +18,7 @@ from plt.data.tables.preferences import read_preferences, write_preferences
 from plt.data.tables.schema import METRICS_TABLE, SCORES
 from plt.data.tables.table import read_table
 from plt.data.verify import verify
+from plt.train.runtime.devices import processor
 from tests.data.made_tables import crossed
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,6 +55,9 @@ def test_a_run_holds_everything(table: Path, capfd: pytest.CaptureFixture[str]) 
     record = load_run(run).record
     assert record["peak_memory_mib"] > 0
     assert "torch" in record["packages"]
+    assert (record["processor"], record["features_made_by"]) == (processor("auto"), [])
+    (run,) = train(capfd, str(table), "--method", "bradley-terry", "--model", "builtin:tiny")
+    assert load_run(run).record["features_made_by"] == [processor("auto")]
 
 
 def test_the_same_line_finds_the_run(table: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -105,6 +105,11 @@ def test_explicit_prompts_as_texts_and_messages() -> None:
     assert pairs([whole], "prompt") == expected
 
 
+def test_an_answer_in_the_words_of_the_prompt_is_an_answer() -> None:
+    row = {"prompt": [assistant("x")], "chosen": [assistant("x")], "rejected": [assistant("y")]}
+    assert pairs([row], "prompt") == [(["x"], "x", "y")]
+
+
 def test_implicit_prompt_of_messages_is_what_both_share() -> None:
     before = [user("a"), assistant("b"), {"from": "human", "value": "c"}]
     rows = [

@@ -5,12 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import plt.train.features.frozen as module
 from plt.errors import ArtifactError
 from plt.train.features.frozen import encode_features, features
 from plt.train.features.store import FeatureStore, content_key, stored
 from plt.train.method import Compute, Texts
+from plt.train.runtime.devices import processor
 from tests.train.tiny_models import save_tiny
 
 
@@ -142,13 +144,34 @@ def test_the_store_keeps_what_it_is_given(tmp_path, d, dtype):
     store = FeatureStore(tmp_path / "s")
     assert store.find(keys)[1] is None
     # Two writers that overlap, as two processes that began at the same time.
-    store.add(keys[:3], vectors[:3])
-    FeatureStore(tmp_path / "s").add(keys[1:], vectors[1:])
-    store.add(keys[:3], vectors[:3])
+    store.add(keys[:3], vectors[:3], "one")
+    FeatureStore(tmp_path / "s").add(keys[1:], vectors[1:], "other")
+    store.add(keys[:3], vectors[:3], "one")
     rows, found = store.find([content_key("new"), *reversed(keys)])
     assert rows.tolist() == [1, 2, 3, 4, 5]
     assert np.array_equal(found, vectors[::-1])
     assert len(list((tmp_path / "s").iterdir())) == 2
+    reader = FeatureStore(tmp_path / "s")
+    reader.find(keys[3:])
+    assert reader.made_by == {"other"}
+
+
+def test_features_say_which_processor_made_them(compute, monkeypatch):
+    texts = some_texts(4)
+    monkeypatch.setattr("plt.train.runtime.devices._instructions", lambda: "FEW")
+    features(take(texts, [0, 1]), "builtin:tiny", compute)
+    monkeypatch.undo()
+    here = processor("cpu")
+    few = here.replace(torch.backends.cpu.get_cpu_capability(), "FEW")
+    assert compute.made_by == {few} != {here}
+    found = replace(compute, made_by=set())
+    features(take(texts, [1]), "builtin:tiny", found)
+    assert found.made_by == {few}
+    features(texts, "builtin:tiny", found)
+    assert found.made_by == {few, here}
+    nothing_kept = replace(compute, cache_dir=None, made_by=set())
+    features(texts, "builtin:tiny", nothing_kept)
+    assert nothing_kept.made_by == {here}
 
 
 @pytest.mark.slow

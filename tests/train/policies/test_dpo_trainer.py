@@ -52,6 +52,15 @@ def with_reference(rows, source, answers):
     return replace(rows, ref_chosen=values[rows.chosen], ref_rejected=values[rows.rejected])
 
 
+def as_far_as(losses, rel=1e-4):
+    """These losses, known up to a share of the largest.
+
+    Losses are differences of log-probabilities of whole responses, which float32 rounds whatever is
+    left of them, and Adam, which divides by the size of gradients, carries that from step to step.
+    """
+    return pytest.approx(losses, rel=0, abs=rel * max(map(abs, losses)))
+
+
 def losses_of(network, told, rows, goal, arguments, users_rate=1e-2):
     encoder, answers = told
     return train_policy(
@@ -100,7 +109,7 @@ def test_without_soft_tokens_the_steps_are_those_of_the_stock_trainer(
     found = losses_of(network, told, rows, goal, arguments_for(tmp_path / "a"))
     expected = stock_losses(source, told, rows, arguments_for(tmp_path / "b"), 0.5, kind)
     assert len(found) == 4
-    assert found == pytest.approx(expected, abs=2e-5)
+    assert found == as_far_as(expected)
     assert found[0] != pytest.approx(found[-1], abs=1e-3)
 
 
@@ -112,8 +121,8 @@ def test_at_step_0_the_loss_is_ln_2_without_soft_tokens_and_not_with_them(source
         arguments = arguments_for(tmp_path / str(n_tokens), steps=1)
         goal = objective(personal=n_tokens > 0)
         first[n_tokens] = losses_of(network, told, rows, goal, arguments)[0]
-    assert first[0] == pytest.approx(np.log(2), abs=1e-6)
-    assert abs(first[10] - np.log(2)) > 1e-5
+    assert first[0] == pytest.approx(np.log(2), rel=1e-5)
+    assert first[10] != pytest.approx(np.log(2), rel=1e-4)
 
 
 def test_the_user_reaches_the_model(source, told, tmp_path):
@@ -171,8 +180,8 @@ def test_alpha_mixes_the_losses_of_both_branches(source, told, tmp_path):
         arguments = arguments_for(tmp_path / str(alpha), steps=1)
         network = make_network(source, 4)
         found[alpha] = losses_of(network, told, rows, objective(alpha), arguments)[0]
-    assert found[0.3] == pytest.approx(0.3 * found[1.0] + 0.7 * found[0.0], abs=1e-6)
-    assert found[0.0] != found[1.0]
+    assert found[0.3] == pytest.approx(0.3 * found[1.0] + 0.7 * found[0.0], rel=1e-5)
+    assert found[0.0] != pytest.approx(found[1.0], rel=1e-4)
 
 
 def test_the_sft_term_is_the_mean_log_prob_of_the_chosen_tokens(source, told, tmp_path):
@@ -216,9 +225,8 @@ def test_accumulated_passes_are_one_batch(source, told, tmp_path):
     assert (whole.gradient_accumulation_steps, parts.gradient_accumulation_steps) == (1, 4)
     found = losses_of(make_network(source, 4), told, rows, objective(), whole)
     in_parts = losses_of(make_network(source, 4), told, rows, objective(), parts)
-    assert in_parts[0] == pytest.approx(found[0], abs=1e-6)
-    # Adam divides by the size of gradients, so the rounding of sums grows from step to step.
-    assert in_parts == pytest.approx(found, rel=1e-4)
+    assert in_parts[0] == pytest.approx(found[0], rel=1e-5)
+    assert in_parts == as_far_as(found)
 
 
 @pytest.mark.parametrize(("tune", "n_tokens"), [("full", 4), ("lora", 0), ("soft-prompt", 4)])
@@ -231,8 +239,8 @@ def test_gradient_checkpointing_changes_no_step(tune, n_tokens, source, told, tm
         arguments.gradient_checkpointing = checkpointing
         goal = objective(personal=n_tokens > 0)
         found.append(losses_of(network, told, rows, goal, arguments))
-    assert found[1] == pytest.approx(found[0], abs=1e-6)
-    assert found[0][0] != pytest.approx(found[0][-1], abs=1e-4)
+    assert found[1] == as_far_as(found[0])
+    assert found[0][0] != pytest.approx(found[0][-1], rel=1e-3)
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])

@@ -50,14 +50,70 @@ def test_greedy_texts_are_those_of_transformers_one_at_a_time(model_type: str, n
     assert len({tuple(each.ids) for each in found}) > 2
 
 
-@pytest.mark.parametrize("sampling", [Sampling(), Sampling(greedy=True), Sampling(0.7, 0.9)])
-def test_the_batch_size_changes_no_text(sampling: Sampling) -> None:
-    model = language_model("llama")
+def next_logits(model: Any, start: Start, written: list[int]) -> torch.Tensor:
+    """(n + 1, V): of each token of a text and of what follows, alone, in one pass, no cache."""
+    embeds, _ = left_padded(model.get_input_embeddings(), [start], 1)
+    told = model.get_input_embeddings()(torch.tensor([written], dtype=torch.long))
+    with torch.no_grad():
+        logits = model(inputs_embeds=torch.cat([embeds, told], dim=1)).logits[0]
+    return logits[len(start) - 1 :]
+
+
+def possible(logits: torch.Tensor, sampling: Sampling, draw: float, slack: float) -> set[int]:
+    """The tokens that may be chosen where logits and probabilities are known up to `slack`.
+
+    Each token has its place in the cumulative distribution, and is chosen by the draws that fall
+    into it. Places move with the slack; under top-p, which sorts, tokens that are equally likely
+    within it may stand in either order.
+    """
+    if sampling.greedy:
+        return set(torch.nonzero(logits >= logits.max() - slack).ravel().tolist())
+    p = torch.softmax(logits / sampling.temperature, dim=0)
+    behind = torch.ones(len(p), len(p)).tril(-1).bool()  # at [k, j]: j stands before k
+    surely = maybe = behind
+    if sampling.top_p < 1:
+        surely = logits[None] > logits[:, None] + slack
+        maybe = (logits[None] >= logits[:, None] - slack) & ~torch.eye(len(p)).bool()
+    begins, ends = (surely * p).sum(dim=1) - slack, (maybe * p).sum(dim=1) + p + slack
+    totals = [float(p[begins < sampling.top_p].sum()), float(p[ends - p < sampling.top_p].sum())]
+    within = (begins <= draw * max(totals)) & (ends >= draw * min(totals))
+    return set(torch.nonzero(within & (begins < sampling.top_p)).ravel().tolist())
+
+
+WAYS = [Sampling(), Sampling(greedy=True), Sampling(0.7, 0.9)]
+
+
+@pytest.mark.parametrize("sampling", WAYS)
+def test_the_batch_size_changes_no_text_but_by_rounding(sampling: Sampling) -> None:
+    """In float64 a text parts about never, so that whatever else the company changed would show."""
+    model = language_model("llama").double()
     rows = starts(model, 2)
     texts = [decode(model, rows, 1, ENDS, sampling, size, lambda n: None) for size in (1, 2, 4)]
     assert texts[0] == texts[1] == texts[2]
     backwards = decode(model, rows[::-1], 1, ENDS, sampling, 3, lambda n: None)
     assert backwards[::-1] == texts[0]
+
+
+@pytest.mark.parametrize("sampling", WAYS)
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_every_token_is_the_one_on_which_its_rows_own_draw_falls(
+    size: int, sampling: Sampling
+) -> None:
+    """In float32 too, in any company, within rounding; where it falls is read in float64."""
+    model = language_model("llama")
+    rows = starts(model, 2)
+    found = decode(model, rows, 1, ENDS, sampling, size, lambda n: None)
+    exact = model.double()
+    sizes = []
+    for start, text in zip(rows, found, strict=True):
+        draws = np.random.default_rng(start.seed).random(sampling.max_new_tokens + 1)
+        chosen = [*text.ids, *ENDS] if text.ended else text.ids
+        logits = next_logits(exact, start, text.ids)
+        for token, z, draw in zip(chosen, logits, draws, strict=False):
+            candidates = possible(z, sampling, float(draw), slack=1e-4)
+            assert token in candidates
+            sizes.append(len(candidates))
+    assert np.mean(np.array(sizes) == 1) > 0.9
 
 
 def test_another_seed_draws_another_text() -> None:

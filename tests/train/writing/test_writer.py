@@ -23,7 +23,9 @@ DRAWN = Sampling(max_new_tokens=16)
 
 
 def test_who_writes_changes_the_text_and_the_company_does_not() -> None:
+    """In float64, where no text parts by rounding (`tests.train.writing.test_decoding`)."""
     writer = soft_writer(["u", "v"])
+    writer.language_model().double()
     tasks = [Task(p, user, s) for p in range(3) for user in (None, "u", "v") for s in range(2)]
     texts = dict(zip(tasks, write_texts(writer, PROMPTS, tasks, DRAWN, 0, Compute()), strict=True))
     assert len({text.response for text in texts.values()}) == len(tasks)
