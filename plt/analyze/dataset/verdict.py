@@ -1,68 +1,44 @@
-"""The one sentence that a person takes home, and what it may rest on."""
+"""The one sentence that a person takes home, and what it may rest on.
 
-from dataclasses import dataclass, replace
+All ways to "tastes differ" share one error budget of 5 %: 2.5 % for minority users
+(Benjamini-Hochberg), and 2.5 % for one other: with repeats the exchange test, which the interval
+must confirm; without repeats effective rank, which both of its tests must confirm; with one prompt
+and no repeats, split halves.
+"""
+
 from typing import Literal, TypeAlias
 
-from plt.analyze.intervals.uncertainty import Interval, Target
-from plt.analyze.votes.consistency import copies_caveat
-from plt.analyze.votes.divergence import Divergence, divergence_from_flips
-from plt.analyze.votes.effective_rank import EffectiveRank
-from plt.analyze.votes.majority import Minority
-from plt.analyze.votes.room import Room
-from plt.analyze.votes.self_and_others import SelfAndOthers
+from plt.analyze.dataset.evidence import P_VALUE, Evidence, Verdict, minority_clause
+from plt.analyze.dataset.without_repeats import without_repeats
+from plt.analyze.dataset.wording import (
+    dominance,
+    effective,
+    per_cent,
+    points,
+    target_words,
+    votes_alone,
+)
+from plt.analyze.permutation.exchange import UNANIMOUS
+from plt.analyze.repeats.conditions import MIN_CELLS, Check
+from plt.analyze.repeats.consistency import copies_caveat
+from plt.analyze.repeats.self_and_others import SelfAndOthers
 from plt.analyze.votes.votes import Votes
 
-Finding: TypeAlias = Literal["taste", "differences", "none found", "cannot tell", "not asked"]
-
-P_VALUE = 0.025
-"""One-sided, like a 95 % interval whose lower end is above 0."""
-
-TARGET_WORDS: dict[Target, str] = {
-    "population": "other users and pairs of this kind",
-    "these-users": "these users on other pairs",
-    "these-prompts": "other users on these prompts",
-    "these-judgements": "these judgements alone",
-    "one-user": "this user on other pairs",
-    "groups": "other pairs of this kind",
-}
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What the verdict looks at."""
-
-    votes: Votes
-    divergence: Divergence
-    minority: Minority
-    self_and_others: SelfAndOthers | None
-    room: Room
-    effective_rank: EffectiveRank | str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the data say about taste.
-
-    Attributes:
-        finding: `taste`: persons want different things; `differences`: persons differ, but unequal
-            care may be all there is; `none found`: no difference beyond noise is detectable;
-            `cannot tell`: the data do not hold what the question needs.
-        sentence: The same for a person, with figures, target, and what data would settle it.
-    """
-
-    finding: Finding
-    sentence: str
+Whose: TypeAlias = Literal["all", "these users", "nobody"]
 
 
 def verdict(evidence: Evidence) -> Verdict:
     """Whether it matters who votes, and whether personalization can gain from it.
 
     With repeats it rests on self-agreement minus agreement with others on the same pairs. Taste is
-    claimed only if the interval lies above 0, the exact test agrees where it is made, and unequal
-    care is excluded: by the difference beyond reliability, by minority users, or by persons who
-    agree with the others on less than half of the pairs. Without repeats only a minority user is
-    evidence of taste; a low effective rank shows that it matters who votes, not why. Repeats that
-    all say the same may be copies of rows, which the sentence then says.
+    claimed only if the interval lies above 0, the exchange test agrees, and unequal care is
+    excluded: by the difference beyond reliability, or by agreement with the others on less than
+    half of the pairs. Where the claim about these users holds and that about others does not, both
+    are said. "None found" is said only if neither interval nor test finds anything. Minority users
+    are evidence of taste by themselves. Without repeats a low effective rank shows that it matters
+    who votes, not why. Where the table tells how repeats were asked, and that they are not
+    independent, only those that are left count; repeats that never differ may be copies of rows,
+    and are as good as none.
 
     Args:
         evidence: The statistics, with intervals.
@@ -70,18 +46,23 @@ def verdict(evidence: Evidence) -> Verdict:
     Returns:
         The verdict.
     """
-    votes = evidence.votes
-    lacking = _lacking(votes)
+    lacking = _lacking(evidence.votes)
     if lacking is not None:
         return Verdict("cannot tell", f"Cannot tell whether tastes differ: {lacking}.")
-    if evidence.self_and_others is None:
-        return _without_repeats(evidence)
+    failed = [check for check in evidence.checks if check.fails]
     repeats = evidence.self_and_others
-    found = _from_repeats(evidence, repeats)
-    caveat = copies_caveat(repeats.self_agreement.value, repeats.n_cells)
-    if caveat is None:
-        return found
-    return replace(found, sentence=f"{found.sentence.removesuffix('.')}; {caveat}.")
+    if failed and (repeats is None or repeats.n_cells < MIN_CELLS):
+        return _spoilt(evidence, failed)
+    if repeats is None:
+        return without_repeats(evidence)
+    copied = copies_caveat(repeats.self_agreement.value, repeats.n_cells)
+    if copied is not None and repeats.exchanged.reason != UNANIMOUS:
+        found = without_repeats(evidence, "where no repeat ever differs")
+        caveats = [copied]
+    else:
+        found = _from_repeats(evidence, repeats)
+        caveats = [_left(check, repeats) for check in failed]
+    return Verdict(found.finding, "; ".join([found.sentence.removesuffix("."), *caveats]) + ".")
 
 
 def _lacking(votes: Votes) -> str | None:
@@ -101,102 +82,206 @@ def _lacking(votes: Votes) -> str | None:
 
 
 def _from_repeats(evidence: Evidence, found: SelfAndOthers) -> Verdict:
+    whose = _whose(found)
+    facts = _facts(evidence, found)
+    if evidence.minority.found.size:
+        return _minority_and_repeats(evidence, found, whose, facts)
+    if whose == "nobody":
+        return _nothing_or_contradiction(found, facts)
+    beside = _beside(found, whose)
+    if found.beyond_reliability.value is None and not _against_others(found):
+        return Verdict(
+            "differences",
+            f"{_users(whose)} differ beyond noise{_unless(found)}: {facts}{beside}; with two voters"
+            " a pair, taste cannot be told from unequal care, three would settle it.",
+        )
+    if not (_beyond_care(found, whose) or _against_others(found)):
+        return Verdict("differences", _care_or_camps(found, whose, facts, beside))
+    tastes = "Tastes differ" if whose == "all" else "Tastes differ among these users"
+    gain = _gain(evidence)
+    return Verdict("taste", f"{tastes}{_unless(found)}: {facts}{beside}; {gain}.")
+
+
+def _whose(found: SelfAndOthers) -> Whose:
+    """Whose differences interval and exchange test agree on."""
+    p, difference = found.exchanged.p_value, found.difference
+    if p is None or p > P_VALUE or difference.low is None:
+        return "nobody"
+    if difference.low > 0:
+        return "these users" if difference.target == "these-users" else "all"
+    these = difference.these_users
+    return "these users" if these is not None and these[0] > 0 else "nobody"
+
+
+def _users(whose: Whose) -> str:
+    return "Users" if whose == "all" else "These users"
+
+
+def _unless(found: SelfAndOthers) -> str:
+    """The assumption of all verdicts from repeats, and how much would have to be wrong with it."""
+    return (
+        ", if a person's two answers are independent"
+        f" ({per_cent(found.remembered)} remembered ones would explain all of it)"
+    )
+
+
+def _facts(evidence: Evidence, found: SelfAndOthers) -> str:
     difference = found.difference
+    names = evidence.votes.user_names.to_list() if difference.dominant else []
+    if difference.low is None:
+        between = f"a difference of {100 * (difference.value or 0):.1f} points without an interval"
+    else:
+        between = (
+            f"a difference of {points(difference)} points in the mean of"
+            f" {target_words(difference)}{effective(difference)}"
+        )
+    return (
+        f"users agree with themselves on {per_cent(found.self_agreement.value)} of repeated"
+        f" judgements and with others on {per_cent(found.between_persons.value)} of the same"
+        f" pairs, {between}{dominance(difference, names)}"
+    )
+
+
+def _beside(found: SelfAndOthers, whose: Whose) -> str:
+    """What holds of these users where it does not of others."""
+    these = found.difference.these_users
+    if whose != "these users" or these is None or found.difference.target == "these-users":
+        return ""
+    low, high = (100 * end for end in these)
+    return (
+        f"; for these users on other pairs it is [{low:.1f}, {high:.1f}] points, so about other"
+        " users it cannot be told"
+    )
+
+
+def _beyond_care(found: SelfAndOthers, whose: Whose) -> bool:
+    beyond = found.beyond_reliability
+    if beyond.low is not None and beyond.low > 0:
+        return True
+    return whose == "these users" and beyond.these_users is not None and beyond.these_users[0] > 0
+
+
+def _against_others(found: SelfAndOthers) -> bool:
+    """Whether persons choose against the others, which no lack of care can make them do."""
+    between = found.between_persons.high
+    return between is not None and between < 0.5
+
+
+def _care_or_camps(found: SelfAndOthers, whose: Whose, facts: str, beside: str) -> str:
+    beyond = (
+        f"beyond care that scales everybody's answers alike, {points(found.beyond_reliability)}"
+        " points"
+    )
+    cause = "that some users are less careful than others can explain it"
+    if found.above_one is not None and found.above_one > 0.5:
+        cause += ", and so can camps of unequal size"
+    return (
+        f"{_users(whose)} differ beyond noise{_unless(found)}: {facts}{beside}; {cause} ({beyond})."
+    )
+
+
+def _nothing_or_contradiction(found: SelfAndOthers, facts: str) -> Verdict:
+    difference, test = found.difference, found.exchanged
+    if test.reason == UNANIMOUS and found.n_cells >= MIN_CELLS:
+        return Verdict(
+            "none found",
+            f"No taste beyond noise is detectable: on the pairs of all {found.n_cells} repeated"
+            " judgements everybody always agrees.",
+        )
+    rejects = test.p_value is not None and test.p_value <= P_VALUE
+    by_test = f"exchanging {test.unit} between users gives p = {test.p_value or 0:.3f}"
+    if test.p_value is None:
+        by_test = f"there is no exchange test ({test.reason})"
     if difference.low is None or difference.high is None:
+        also = f"; {by_test}" if rejects else ""
         return Verdict(
             "cannot tell",
             f"Cannot tell whether tastes differ: the {found.n_cells} repeated judgements on shared"
-            f" pairs give no interval ({difference.reason}); repeat more pairs with more users.",
+            f" pairs give no interval ({difference.reason}){also}; repeat more pairs with more"
+            " users.",
         )
-    facts = (
-        f"users agree with themselves on {_per_cent(found.self_agreement.value)} of repeated"
-        f" judgements and with others on {_per_cent(found.between_persons.value)} of the same"
-        f" pairs, a difference of {_points(difference)} points"
-        f" ({TARGET_WORDS[difference.target]})"
+    these = difference.these_users or (difference.low, difference.high)
+    if difference.high < 0:
+        return Verdict(
+            "cannot tell",
+            f"Cannot tell whether tastes differ: {facts}; people who agree less with themselves"
+            " than with others were not asked the same thing twice: look at how the repeats were"
+            " made.",
+        )
+    if difference.low > 0 or these[0] > 0:
+        return Verdict(
+            "cannot tell",
+            f"Cannot tell whether tastes differ: {facts}; the interval speaks for it, but"
+            f" {by_test}: where few answers ever change the interval alone is too"
+            " sure. Repeat more pairs.",
+        )
+    if rejects:
+        return Verdict(
+            "cannot tell",
+            f"Cannot tell whether tastes differ: {facts}; {by_test}, which speaks for it, but the"
+            f" interval of the mean over {target_words(difference)} reaches 0: too few users or"
+            " groups for so many judgements of each. Ask more of them.",
+        )
+    most = f"a mean difference above {100 * max(difference.high, 0.0):.1f} points is unlikely"
+    return Verdict(
+        "none found",
+        f"No taste beyond noise is detectable: {facts}; {most}, though single users may differ"
+        " more.",
     )
-    above = difference.low > 0 and (found.p_value is None or found.p_value <= P_VALUE)
-    if not above:
-        most = f"differences above {100 * max(difference.high, 0.0):.1f} points are unlikely"
-        return Verdict(
-            "none found", f"No taste beyond noise is detectable: {facts}; {most}{_also(evidence)}."
-        )
-    if found.beyond_reliability.value is None and not _opposed(evidence, found):
-        return Verdict(
-            "differences",
-            f"Users differ beyond noise: {facts}; with two voters a pair, taste cannot be told from"
-            " unequal care, three would settle it.",
-        )
-    if not (_is_above(found.beyond_reliability) or _opposed(evidence, found)):
-        return Verdict(
-            "differences",
-            f"Users differ beyond noise: {facts}; but that some users are less careful than others"
-            f" can explain it (beyond that, {_points(found.beyond_reliability)} points).",
-        )
-    return Verdict("taste", f"Tastes differ: {facts}; {_gain(evidence.room)}{_also(evidence)}.")
 
 
-def _opposed(evidence: Evidence, found: SelfAndOthers) -> bool:
-    """Whether somebody votes against the others, which no lack of care can make them do."""
-    between = found.between_persons.high
-    return evidence.minority.found.size > 0 or (between is not None and between < 0.5)
-
-
-def _is_above(interval: Interval) -> bool:
-    return interval.low is not None and interval.low > 0
-
-
-def _gain(room: Room) -> str:
-    if room.low.value is None or room.high.value is None:
-        return f"what a model could gain is unknown ({room.low.reason})"
-    bracket = f"{100 * room.low.value:+.1f} to {100 * room.high.value:+.1f} points"
-    if room.is_positive:
-        return f"knowing each user can gain at most {bracket} over one answer for all"
-    return f"that a model can gain from it is not certain (at most {bracket} over one for all)"
-
-
-def _also(evidence: Evidence) -> str:
-    """Minority users, as a clause behind a verdict that does not rest on them."""
-    number = evidence.minority.found.size
-    if number == 0:
-        return ""
-    tested = evidence.minority.n_tested
-    return f"; {number} of {tested} testable users vote against the majority (FDR 5 %)"
-
-
-def _without_repeats(evidence: Evidence) -> Verdict:
-    minority, rank = evidence.minority, evidence.effective_rank
-    repeat = "let users judge some shared pairs twice"
-    if minority.found.size:
+def _minority_and_repeats(
+    evidence: Evidence, found: SelfAndOthers, whose: Whose, facts: str
+) -> Verdict:
+    who = minority_clause(evidence.minority)
+    if whose == "nobody":
+        test = found.exchanged
+        p = "" if test.p_value is None else f" (p = {test.p_value:.3f} by exchange)"
         return Verdict(
             "taste",
-            f"Tastes differ: {minority.found.size} of {minority.n_tested} testable users vote"
-            " against the majority more often than a coin would (FDR 5 %), which noise cannot"
-            " explain (reading the question the other way round can); without repeated judgements"
-            f" the room for personalization is unknown, so {repeat}.",
+            f"Tastes differ: {who}; in the mean of all users repeats do not show it: {facts}{p}.",
         )
-    divergent = evidence.divergence.divergent.value
-    if isinstance(rank, EffectiveRank) and rank.p_value is not None and rank.p_value <= 0.05:
+    facts = f"{facts}{_unless(found)}{_beside(found, whose)}"
+    return Verdict("taste", f"Tastes differ: {who}; {facts}; {_gain(evidence)}.")
+
+
+def _gain(evidence: Evidence) -> str:
+    room, alone = evidence.room, votes_alone(evidence.weighted_votes)
+    if room.high.value is None:
+        return f"what a model could gain is unknown ({room.high.reason}){alone}"
+    at_most = f"{100 * room.high.value:.1f}"
+    if room.high.low is not None:
+        at_most = points(room.high)
+    bound = f"at most {at_most} points over the majority of the others"
+    if room.is_positive:
+        return f"knowing each user can gain {bound}{alone}"
+    return f"that a model can gain from it is not certain ({bound}){alone}"
+
+
+def _spoilt(evidence: Evidence, failed: list[Check]) -> Verdict:
+    """The repeats are no second answers, and too few are left that are."""
+    why = " and ".join(_why(check) for check in failed)
+    if evidence.minority.found.size:
         return Verdict(
-            "differences",
-            f"It matters who votes (effective rank {rank.value:.2f} against"
-            f" {rank.permuted_mean:.2f} under permuted labels, p = {rank.p_value:.2g}), but without"
-            f" repeated judgements taste cannot be told from unequal care: {repeat}.",
+            "taste",
+            f"Tastes differ: {minority_clause(evidence.minority)}; the repeats say nothing: {why}.",
         )
-    noise = divergence_from_flips(evidence.votes, 0.1)
-    expected = "" if noise is None else f" (flips of 10 % make {_per_cent(noise.divergent)})"
     return Verdict(
         "cannot tell",
-        f"Cannot tell whether tastes differ: users disagree on {_per_cent(divergent)} of the shared"
-        f" pairs{expected}, but without repeated judgements that may all be noise: {repeat}.",
+        f"Cannot tell whether tastes differ: the repeats are no independent answers ({why}), and"
+        " too few others are left; ask again later and with the responses the other way round.",
     )
 
 
-def _per_cent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f} %"
+def _why(check: Check) -> str:
+    contrast = f"{points(check.contrast)} points"
+    if check.condition == "memory":
+        return f"after a short while they agree more often, by {contrast}: they are remembered"
+    if check.n_trusted < MIN_CELLS:
+        return f"all had the same order, and what is seen first is chosen {contrast} off one half"
+    return f"in the same order they agree more often, by {contrast}"
 
 
-def _points(found: Interval) -> str:
-    """A difference in percentage points with its interval."""
-    if found.value is None or found.low is None or found.high is None:
-        return "-"
-    return f"{100 * found.value:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+def _left(check: Check, repeats: SelfAndOthers) -> str:
+    kept = "asked after long" if check.condition == "memory" else "shown the other way round"
+    return f"this rests on the {repeats.n_cells} repeats {kept}, because {_why(check)}"

@@ -18,7 +18,7 @@ def test_one_direction_and_two_camps() -> None:
     assert rank_of(one).value == pytest.approx(1.0)
     camps = np.concatenate((one, 1 - one))
     assert rank_of(camps).value == pytest.approx(2.0)
-    assert rank_of(camps).p_value == 1 / 100
+    assert rank_of(camps).p_value == 1 / 200
 
 
 def test_the_matrix_is_that_of_counting() -> None:

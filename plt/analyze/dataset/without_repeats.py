@@ -1,0 +1,72 @@
+"""The verdict where nobody was asked twice: minority users, split halves, effective rank."""
+
+from plt.analyze.dataset.evidence import P_VALUE, Evidence, Verdict, minority_clause
+from plt.analyze.dataset.wording import OTHERS, per_cent, votes_alone
+from plt.analyze.taste.split_halves import SplitHalves
+from plt.analyze.votes.divergence import divergence_from_flips
+from plt.analyze.votes.effective_rank import EffectiveRank
+
+
+def without_repeats(evidence: Evidence, lacking: str = "without repeated judgements") -> Verdict:
+    """What can be said of taste when no self-agreement tells noise from it.
+
+    Only minority users are evidence of taste, and with one prompt split halves; a low effective
+    rank shows that it matters who votes, be it for taste or for care.
+
+    Args:
+        evidence: The statistics.
+        lacking: What is not there, for the sentence.
+    """
+    rank, halves = evidence.effective_rank, evidence.split_halves
+    repeat = "let users judge some shared pairs twice"
+    alone = votes_alone(evidence.weighted_votes)
+    if evidence.minority.found.size:
+        return Verdict(
+            "taste",
+            f"Tastes differ: {minority_clause(evidence.minority)}; {lacking} the room for"
+            f" personalization is unknown{alone}, so {repeat}.",
+        )
+    if isinstance(halves, SplitHalves) and halves.p_value <= P_VALUE:
+        return _from_split_halves(halves, repeat)
+    if isinstance(rank, EffectiveRank) and _rank_matters(rank, halves):
+        return Verdict(
+            "differences",
+            f"It matters who votes (effective rank {rank.value:.3f} against"
+            f" {rank.permuted_mean:.3f} when votes are exchanged, p = {rank.p_value:.2g}){alone},"
+            f" but {lacking} taste cannot be told from unequal care: {repeat}.",
+        )
+    noise = divergence_from_flips(evidence.votes, 0.1)
+    expected = "" if noise is None else f" (flips of 10 % make {per_cent(noise.divergent)})"
+    divergent = per_cent(evidence.divergence.divergent.value)
+    return Verdict(
+        "cannot tell",
+        f"Cannot tell whether tastes differ: users disagree on {divergent} of the shared"
+        f" pairs{expected}, but {lacking} that may all be noise: {repeat}.",
+    )
+
+
+def _rank_matters(rank: EffectiveRank, halves: SplitHalves | str | None) -> bool:
+    """Whether both tests of effective rank agree; where split halves were made they took its share.
+
+    The second asks whether agreement returns in other groups, so it needs some.
+    """
+    if isinstance(halves, SplitHalves) or rank.p_value is None or rank.p_across_groups is None:
+        return False
+    return max(rank.p_value, rank.p_across_groups) <= P_VALUE
+
+
+def _from_split_halves(halves: SplitHalves, repeat: str) -> Verdict:
+    facts = (
+        "what a person chose among one half of the responses tells of their choices among the"
+        f" other (p = {halves.p_value:.3f}; {OTHERS['these-prompts']}, {halves.n_users:,} users,"
+        f" {halves.n_responses:,} responses)"
+    )
+    if halves.p_beyond_care <= P_VALUE:
+        return Verdict(
+            "taste",
+            f"Tastes differ: {facts}, beyond what unequal care explains; the room for"
+            f" personalization is unknown, so {repeat}.",
+        )
+    return Verdict(
+        "differences", f"It matters who votes: {facts}, but unequal care can explain it: {repeat}."
+    )
