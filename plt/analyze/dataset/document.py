@@ -17,6 +17,7 @@ from typing import Any
 from plt.analyze.dataset.figures import NO_REPEATS, all_figures
 from plt.analyze.dataset.measured import Measured
 from plt.analyze.intervals.figures import interval_json
+from plt.analyze.intervals.uncertainty import Interval
 from plt.analyze.repeats.self_and_others import SelfAndOthers
 from plt.analyze.taste.split_halves import SplitHalves
 
@@ -47,11 +48,25 @@ def document(measured: Measured) -> dict[str, Any]:
         "verdict": measured.verdict_sentence,
     }
     for figure in all_figures(measured):
-        _place(found, figure.path, interval_json(figure.found))
+        _place(found, figure.path, _figure(measured, figure.found))
     for name in ("heterogeneity", "near_duplicates"):
         if (more := getattr(measured, name)) is not None:
             found[name] = dict(more)
     return found
+
+
+def _figure(measured: Measured, found: Interval) -> dict[str, Any]:
+    """An interval whose dominant users have names; groups have none here, and no code either."""
+    names = measured.votes.user_names
+    dominant = [
+        {
+            "kind": each.kind,
+            "share": each.share,
+            "name": names[each.code] if each.kind == "user" else None,
+        }
+        for each in found.dominant
+    ]
+    return interval_json(found) | {"dominant": dominant}
 
 
 def _place(found: dict[str, Any], path: tuple[str, ...], figure: dict[str, Any]) -> None:
@@ -66,7 +81,7 @@ def _place(found: dict[str, Any], path: tuple[str, ...], figure: dict[str, Any])
 
 def _divergence(measured: Measured, name: str) -> dict[str, Any]:
     table = {f"{rate:g}": getattr(each, name) for rate, each in measured.noise_if_flip.items()}
-    return interval_json(getattr(measured.divergence, name)) | {
+    return _figure(measured, getattr(measured.divergence, name)) | {
         "noise_expected": measured.noise_expected and getattr(measured.noise_expected, name),
         "noise_if_flip": table or None,
     }
@@ -102,7 +117,8 @@ def _consistency(measured: Measured) -> dict[str, Any] | None:
         return None
     found, pairs = measured.consistency, measured.self_and_others
     conditions = {
-        each.condition: interval_json(each.contrast) | {"fails": each.fails, "n": each.n_trusted}
+        each.condition: _figure(measured, each.contrast)
+        | {"fails": each.fails, "n": each.n_trusted}
         for each in measured.checks
     }
     return {

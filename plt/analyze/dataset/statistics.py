@@ -14,14 +14,14 @@ from plt.analyze.intervals.figures import NOT_ASKED
 from plt.analyze.repeats.conditions import check_conditions, trusted_votes
 from plt.analyze.repeats.consistency import consistency
 from plt.analyze.repeats.room import room
-from plt.analyze.repeats.self_and_others import self_and_others
+from plt.analyze.repeats.self_and_others import SelfAndOthers, self_and_others
 from plt.analyze.taste.split_halves import SplitHalves
 from plt.analyze.votes.agreement import agreement, krippendorff_alpha
 from plt.analyze.votes.coverage import coverage
 from plt.analyze.votes.divergence import divergence, divergence_from_flips
 from plt.analyze.votes.effective_rank import N_PERMUTATIONS, effective_rank
 from plt.analyze.votes.majority import majority_vote, minority_users
-from plt.analyze.votes.votes import read_rows
+from plt.analyze.votes.votes import Votes, read_rows
 from plt.analyze.votes.weighted_votes import weighted_votes
 from plt.data.tables.table import Meta
 
@@ -73,29 +73,12 @@ def dataset_statistics(
         The statistics.
     """
     votes = read_rows(frame)
-    checks = check_conditions(votes) if intervals else ()
+    evidence, pairs = _evidence(votes, seed, intervals, split_halves)
     again = consistency(votes, intervals=intervals)
     flip_rate = None if again is None else again.flip_rate.value
     if assume_flip is None:
         assume_flip = ASSUMED_FLIP_RATES if flip_rate is None else ()
     table = {rate: divergence_from_flips(votes, rate) for rate in assume_flip}
-    pairs = self_and_others(votes, intervals=intervals, seed=seed)
-    trusted = pairs
-    if any(check.fails for check in checks):
-        trusted = self_and_others(trusted_votes(votes, checks), seed=seed)
-    evidence = Evidence(
-        votes=votes,
-        divergence=divergence(votes, intervals=intervals),
-        minority=minority_users(votes),
-        self_and_others=trusted,
-        checks=checks,
-        room=room(votes, intervals=intervals),
-        weighted_votes=weighted_votes(votes) if intervals else NOT_ASKED,
-        effective_rank=effective_rank(
-            votes, permutations=N_PERMUTATIONS if intervals else 0, seed=seed
-        ),
-        split_halves=split_halves,
-    )
     return DatasetStatistics(
         dataset=meta.dataset,
         votes=votes,
@@ -108,7 +91,7 @@ def dataset_statistics(
         agreement=agreement(votes, intervals=intervals),
         consistency=again,
         self_and_others=pairs,
-        checks=checks,
+        checks=evidence.checks,
         room=evidence.room,
         weighted_votes=evidence.weighted_votes,
         effective_rank=evidence.effective_rank,
@@ -117,3 +100,27 @@ def dataset_statistics(
         verdict=verdict(evidence) if intervals else Verdict("not asked", NO_VERDICT),
         split_halves=split_halves,
     )
+
+
+def _evidence(
+    votes: Votes, seed: int, intervals: bool, split_halves: SplitHalves | str | None
+) -> tuple[Evidence, SelfAndOthers | None]:
+    """What the verdict looks at, and self-agreement by all repeats, trusted or not."""
+    checks = check_conditions(votes) if intervals else ()
+    pairs = self_and_others(votes, intervals=intervals, seed=seed)
+    trusted = pairs
+    if any(check.fails for check in checks):
+        trusted = self_and_others(trusted_votes(votes, checks), seed=seed)
+    n_permutations = N_PERMUTATIONS if intervals else 0
+    evidence = Evidence(
+        votes=votes,
+        divergence=divergence(votes, intervals=intervals),
+        minority=minority_users(votes),
+        self_and_others=trusted,
+        checks=checks,
+        room=room(votes, intervals=intervals),
+        weighted_votes=weighted_votes(votes) if intervals else NOT_ASKED,
+        effective_rank=effective_rank(votes, permutations=n_permutations, seed=seed),
+        split_halves=split_halves,
+    )
+    return evidence, pairs
