@@ -57,7 +57,7 @@ def verdict(evidence: Evidence) -> Verdict:
         return without_repeats(evidence)
     copied = copies_caveat(repeats.self_agreement.value, repeats.n_cells)
     if copied is not None and repeats.exchanged.reason != UNANIMOUS:
-        found = without_repeats(evidence, "where no repeat ever differs")
+        found = without_repeats(evidence, never_differ=True)
         caveats = [copied]
     else:
         found = _from_repeats(evidence, repeats)

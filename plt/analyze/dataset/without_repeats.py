@@ -7,7 +7,7 @@ from plt.analyze.votes.divergence import divergence_from_flips
 from plt.analyze.votes.effective_rank import EffectiveRank
 
 
-def without_repeats(evidence: Evidence, lacking: str = "without repeated judgements") -> Verdict:
+def without_repeats(evidence: Evidence, *, never_differ: bool = False) -> Verdict:
     """What can be said of taste when no self-agreement tells noise from it.
 
     Only minority users are evidence of taste, and with one prompt split halves; a low effective
@@ -15,10 +15,12 @@ def without_repeats(evidence: Evidence, lacking: str = "without repeated judgeme
 
     Args:
         evidence: The statistics.
-        lacking: What is not there, for the sentence.
+        never_differ: There are repeats, but all say the same, as copies of rows do.
     """
     rank, halves = evidence.effective_rank, evidence.split_halves
-    repeat = "let users judge some shared pairs twice"
+    lacking, repeat = "without repeated judgements", "let users judge some shared pairs twice"
+    if never_differ:
+        lacking, repeat = "where no repeat ever differs", "let users judge them again another day"
     alone = votes_alone(evidence.weighted_votes)
     if evidence.minority.found.size:
         return Verdict(
@@ -31,9 +33,10 @@ def without_repeats(evidence: Evidence, lacking: str = "without repeated judgeme
     if isinstance(rank, EffectiveRank) and _rank_matters(rank, halves):
         return Verdict(
             "differences",
-            f"It matters who votes (effective rank {rank.value:.3f} against"
-            f" {rank.permuted_mean:.3f} when votes are exchanged, p = {rank.p_value:.2g}){alone},"
-            f" but {lacking} taste cannot be told from unequal care: {repeat}.",
+            "It matters who votes among these users on these pairs (effective rank"
+            f" {rank.value:.3f} against {rank.permuted_mean:.3f} when votes are exchanged,"
+            f" p = {rank.p_value:.2g}){alone}, but {lacking} taste cannot be told from unequal care:"
+            f" {repeat}.",
         )
     noise = divergence_from_flips(evidence.votes, 0.1)
     expected = "" if noise is None else f" (flips of 10 % make {per_cent(noise.divergent)})"
