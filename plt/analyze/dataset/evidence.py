@@ -23,7 +23,7 @@ P_VALUE = 0.025
 class Evidence:
     """What the verdict looks at.
 
-    `self_and_others` is of those repeats alone that no failing check speaks against.
+    `self_and_others` is of those repeats alone that `checks` leave.
     """
 
     votes: Votes

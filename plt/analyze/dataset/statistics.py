@@ -11,7 +11,7 @@ from plt.analyze.dataset.figures import Figure, all_figures
 from plt.analyze.dataset.measured import Measured
 from plt.analyze.dataset.verdict import verdict
 from plt.analyze.intervals.figures import NOT_ASKED
-from plt.analyze.repeats.conditions import check_conditions, trusted_votes
+from plt.analyze.repeats.conditions import Check, check_conditions, trusted_votes
 from plt.analyze.repeats.consistency import consistency
 from plt.analyze.repeats.room import room
 from plt.analyze.repeats.self_and_others import SelfAndOthers, self_and_others
@@ -73,7 +73,7 @@ def dataset_statistics(
         The statistics.
     """
     votes = read_rows(frame)
-    evidence, pairs = _evidence(votes, seed, intervals, split_halves)
+    evidence, pairs, checks = _evidence(votes, seed, intervals, split_halves)
     again = consistency(votes, intervals=intervals)
     flip_rate = None if again is None else again.flip_rate.value
     if assume_flip is None:
@@ -91,7 +91,7 @@ def dataset_statistics(
         agreement=agreement(votes, intervals=intervals),
         consistency=again,
         self_and_others=pairs,
-        checks=evidence.checks,
+        checks=checks,
         room=evidence.room,
         weighted_votes=evidence.weighted_votes,
         effective_rank=evidence.effective_rank,
@@ -104,23 +104,23 @@ def dataset_statistics(
 
 def _evidence(
     votes: Votes, seed: int, intervals: bool, split_halves: SplitHalves | str | None
-) -> tuple[Evidence, SelfAndOthers | None]:
-    """What the verdict looks at, and self-agreement by all repeats, trusted or not."""
+) -> tuple[Evidence, SelfAndOthers | None, tuple[Check, ...]]:
+    """What the verdict looks at; and of all repeats, trusted or not, self-agreement and checks."""
     checks = check_conditions(votes) if intervals else ()
     pairs = self_and_others(votes, intervals=intervals, seed=seed)
-    trusted = pairs
-    if any(check.fails for check in checks):
-        trusted = self_and_others(trusted_votes(votes, checks), seed=seed)
+    trusted, (left, used) = pairs, trusted_votes(votes, checks)
+    if used:
+        trusted = self_and_others(left, seed=seed)
     n_permutations = N_PERMUTATIONS if intervals else 0
     evidence = Evidence(
         votes=votes,
         divergence=divergence(votes, intervals=intervals),
         minority=minority_users(votes),
         self_and_others=trusted,
-        checks=checks,
+        checks=used,
         room=room(votes, intervals=intervals),
         weighted_votes=weighted_votes(votes) if intervals else NOT_ASKED,
         effective_rank=effective_rank(votes, permutations=n_permutations, seed=seed),
         split_halves=split_halves,
     )
-    return evidence, pairs
+    return evidence, pairs, checks

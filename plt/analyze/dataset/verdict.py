@@ -36,9 +36,8 @@ def verdict(evidence: Evidence) -> Verdict:
     half of the pairs. Where the claim about these users holds and that about others does not, both
     are said. "None found" is said only if neither interval nor test finds anything. Minority users
     are evidence of taste by themselves. Without repeats a low effective rank shows that it matters
-    who votes, not why. Where the table tells how repeats were asked, and that they are not
-    independent, only those that are left count; repeats that never differ may be copies of rows,
-    and are as good as none.
+    who votes, not why. Where the table tells how repeats were asked, those decide that memory and
+    order touch least; repeats that never differ may be copies of rows, and are as good as none.
 
     Args:
         evidence: The statistics, with intervals.
@@ -61,7 +60,7 @@ def verdict(evidence: Evidence) -> Verdict:
         caveats = [copied]
     else:
         found = _from_repeats(evidence, repeats)
-        caveats = [_left(check, repeats) for check in failed]
+        caveats = [_left(check, repeats) for check in evidence.checks]
     return Verdict(found.finding, "; ".join([found.sentence.removesuffix("."), *caveats]) + ".")
 
 
@@ -284,4 +283,5 @@ def _why(check: Check) -> str:
 
 def _left(check: Check, repeats: SelfAndOthers) -> str:
     kept = "asked after long" if check.condition == "memory" else "shown the other way round"
-    return f"this rests on the {repeats.n_cells} repeats {kept}, because {_why(check)}"
+    because = f", because {_why(check)}" if check.fails else ""
+    return f"this rests on the {repeats.n_cells} repeats {kept}{because}"

@@ -35,8 +35,8 @@ def without_repeats(evidence: Evidence, *, never_differ: bool = False) -> Verdic
             "differences",
             "It matters who votes among these users on these pairs (effective rank"
             f" {rank.value:.3f} against {rank.permuted_mean:.3f} when votes are exchanged,"
-            f" p = {rank.p_value:.2g}){alone}, but {lacking} taste cannot be told from unequal care:"
-            f" {repeat}.",
+            f" p = {rank.p_value:.2g}){alone}, but {lacking} taste cannot be told from unequal"
+            f" care: {repeat}.",
         )
     noise = divergence_from_flips(evidence.votes, 0.1)
     expected = "" if noise is None else f" (flips of 10 % make {per_cent(noise.divergent)})"

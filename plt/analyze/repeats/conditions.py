@@ -71,13 +71,27 @@ def check_conditions(votes: Votes) -> tuple[Check, ...]:
     return tuple(check for check in found if check is not None)
 
 
-def trusted_votes(votes: Votes, checks: tuple[Check, ...]) -> Votes:
-    """The judgements with those repeats alone that no failing condition speaks against."""
+def trusted_votes(votes: Votes, checks: tuple[Check, ...]) -> tuple[Votes, tuple[Check, ...]]:
+    """The judgements with those repeats alone that memory and order touch least.
+
+    They decide whether a check fails or not: one that does not fail may have been too weak to see
+    what is there. Only where too few would be left, and no check fails, all repeats stay.
+
+    Args:
+        votes: The judgements.
+        checks: What `check_conditions` says of them.
+
+    Returns:
+        The judgements, and the checks whose repeats were left out.
+    """
+    used = tuple(check for check in checks if check.fails or check.n_trusted >= MIN_CELLS)
     mask = np.ones(votes.repeats.n_cells, dtype=np.bool_)
-    for check in checks:
-        if check.fails:
-            mask &= check.trusted
-    return votes if mask.all() else replace(votes, repeats=votes.repeats.where(mask))
+    for check in used:
+        mask &= check.trusted
+    enough = np.count_nonzero(mask) >= MIN_CELLS or any(check.fails for check in used)
+    if not (used and enough):
+        return votes, ()
+    return replace(votes, repeats=votes.repeats.where(mask)), used
 
 
 def _order(votes: Votes, alike: FloatArray, first: np.ndarray, shown_a: np.ndarray) -> Check | None:

@@ -120,7 +120,7 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
     )
     coded = read_rows(unknown)
     assert check_conditions(coded) == ()
-    assert trusted_votes(coded, ()) is coded
+    assert trusted_votes(coded, ()) == (coded, ())
     few = asked(camps(6, 4, rng), rng)
     assert check_conditions(read_rows(few)) == ()
 
@@ -133,3 +133,15 @@ def test_independent_repeats_are_rarely_suspected() -> None:
         votes = asked(camps(20, 100, rng, share=0.4), rng)
         failed += [check.fails for check in check_conditions(read_rows(votes))]
     assert (failed / 200 <= 0.025 + 2 * 0.011).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{"remembered": 0.3}, {"bias": 0.3}])
+def test_what_is_too_weak_to_be_seen_is_not_called_taste(how: dict[str, float]) -> None:
+    """A check that does not fail is no proof; the repeats that are touched least decide."""
+    called = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        votes = asked(one_truth("margins", 30, 300, rng), rng, **how)
+        called += statistics_of(votes).verdict.finding in ("taste", "differences")
+    assert called / 60 <= 0.05 + 2 * 0.028
