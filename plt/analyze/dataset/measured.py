@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from plt.analyze.dataset.evidence import Verdict
 from plt.analyze.intervals.uncertainty import Interval
 from plt.analyze.repeats.conditions import Check
 from plt.analyze.repeats.consistency import Consistency
 from plt.analyze.repeats.room import Room
 from plt.analyze.repeats.self_and_others import SelfAndOthers
 from plt.analyze.taste.split_halves import SplitHalves
+from plt.analyze.verdict.evidence import Verdict
 from plt.analyze.votes.agreement import Agreement
 from plt.analyze.votes.coverage import Coverage
 from plt.analyze.votes.divergence import Divergence, DivergenceFromFlips

@@ -6,16 +6,16 @@ from typing import Any
 import polars as pl
 
 from plt.analyze.dataset.document import document
-from plt.analyze.dataset.evidence import Evidence, Verdict
 from plt.analyze.dataset.figures import Figure, all_figures
 from plt.analyze.dataset.measured import Measured
-from plt.analyze.dataset.verdict import verdict
 from plt.analyze.intervals.figures import NOT_ASKED
 from plt.analyze.repeats.conditions import Check, check_conditions, trusted_votes
 from plt.analyze.repeats.consistency import consistency
 from plt.analyze.repeats.room import room
 from plt.analyze.repeats.self_and_others import SelfAndOthers, self_and_others
 from plt.analyze.taste.split_halves import SplitHalves
+from plt.analyze.verdict.evidence import Evidence, Verdict
+from plt.analyze.verdict.verdict import verdict
 from plt.analyze.votes.agreement import agreement, krippendorff_alpha
 from plt.analyze.votes.coverage import coverage
 from plt.analyze.votes.divergence import divergence, divergence_from_flips

@@ -8,9 +8,13 @@ and no repeats, split halves.
 
 from typing import Literal, TypeAlias
 
-from plt.analyze.dataset.evidence import P_VALUE, Evidence, Verdict, minority_clause
-from plt.analyze.dataset.without_repeats import without_repeats
-from plt.analyze.dataset.wording import (
+from plt.analyze.permutation.exchange import UNANIMOUS
+from plt.analyze.repeats.conditions import MIN_CELLS, Check
+from plt.analyze.repeats.consistency import copies_caveat
+from plt.analyze.repeats.self_and_others import SelfAndOthers
+from plt.analyze.verdict.evidence import P_VALUE, Evidence, Verdict, minority_clause
+from plt.analyze.verdict.without_repeats import without_repeats
+from plt.analyze.verdict.wording import (
     dominance,
     effective,
     per_cent,
@@ -18,10 +22,6 @@ from plt.analyze.dataset.wording import (
     target_words,
     votes_alone,
 )
-from plt.analyze.permutation.exchange import UNANIMOUS
-from plt.analyze.repeats.conditions import MIN_CELLS, Check
-from plt.analyze.repeats.consistency import copies_caveat
-from plt.analyze.repeats.self_and_others import SelfAndOthers
 from plt.analyze.votes.votes import Votes
 
 Whose: TypeAlias = Literal["all", "these users", "nobody"]

@@ -1,8 +1,8 @@
 """The verdict where nobody was asked twice: minority users, split halves, effective rank."""
 
-from plt.analyze.dataset.evidence import P_VALUE, Evidence, Verdict, minority_clause
-from plt.analyze.dataset.wording import OTHERS, per_cent, votes_alone
 from plt.analyze.taste.split_halves import SplitHalves
+from plt.analyze.verdict.evidence import P_VALUE, Evidence, Verdict, minority_clause
+from plt.analyze.verdict.wording import OTHERS, per_cent, votes_alone
 from plt.analyze.votes.divergence import divergence_from_flips
 from plt.analyze.votes.effective_rank import EffectiveRank
 

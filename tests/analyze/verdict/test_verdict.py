@@ -2,8 +2,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.analyze.dataset.evidence import Verdict
 from plt.analyze.dataset.statistics import dataset_statistics
+from plt.analyze.verdict.evidence import Verdict
 from plt.data.tables.table import Meta
 from tests.analyze.populations_of_voters import (
     camps,
