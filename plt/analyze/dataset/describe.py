@@ -45,9 +45,7 @@ def describe(
             hint="assume_flip=[0.05, 0.1, 0.2]",
         )
     halves = split_halves(texts(), seed=seed) if wants_split_halves(votes) else None
-    found = dataset_statistics(
-        votes, meta, assume_flip=assume_flip, seed=seed, split_halves=halves
-    )
+    found = dataset_statistics(votes, meta, assume_flip=assume_flip, seed=seed, split_halves=halves)
     if found.has_little_overlap:
         from plt.analyze.taste.heterogeneity import heterogeneity
 
