@@ -53,16 +53,17 @@ def test_camps_are_found_at_any_share_of_repeats(repeated: float) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["margins", "rare", "coins"])
-@pytest.mark.parametrize("voters", [4, 20])
+@pytest.mark.parametrize(
+    ("kind", "voters"), [("margins", 4), ("rare", 4), ("coins", 4), ("margins", 20)]
+)
 def test_noise_rejects_no_more_often_than_the_level_says(kind: str, voters: int) -> None:
     rng = np.random.default_rng(2)
     rejected = 0
-    for _ in range(300):
+    for _ in range(200):
         q = one_truth(kind, 20, 60, rng)
         p = found_in(crowd(q, rng, per_group=5, voters=voters, repeated=0.5)).exchanged.p_value
         rejected += p is not None and p <= 0.025
-    assert rejected / 300 <= 0.025 + 2 * 0.009
+    assert rejected / 200 <= 0.025 + 2 * 0.011
 
 
 @pytest.mark.slow
