@@ -130,7 +130,7 @@ METRICS: dict[str, MetricCard] = {
     ),
     "minority_users": MetricCard(
         "plt.analyze.votes.majority:minority_users",
-        "who votes against the majority more often than a coin would (FDR 5 %)",
+        "who votes against the majority more often than a coin would (FDR 2.5 %)",
         "Benjamini & Hochberg 1995",
         "votes",
     ),
@@ -149,20 +149,20 @@ METRICS: dict[str, MetricCard] = {
         True,
     ),
     "consistency": MetricCard(
-        "plt.analyze.votes.consistency:consistency",
+        "plt.analyze.repeats.consistency:consistency",
         "self-agreement on repeats, Cronbach's alpha, and the ceiling they allow",
         "Cronbach 1951",
         "votes",
         True,
     ),
     "self_and_others": MetricCard(
-        "plt.analyze.votes.self_and_others:self_and_others",
+        "plt.analyze.repeats.self_and_others:self_and_others",
         "self-agreement minus agreement with others on the same pairs: what the verdict rests on",
         "Dong et al. 2025, section 3",
         "votes",
     ),
     "room": MetricCard(
-        "plt.analyze.votes.room:room",
+        "plt.analyze.repeats.room:room",
         "bracket of what knowing each user can gain over one answer for all",
         "Dong et al. 2025, section 3",
         "votes",

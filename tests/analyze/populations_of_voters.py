@@ -22,6 +22,37 @@ def sampled_votes(
     return frame(rows)
 
 
+def crowd(
+    q: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    per_group: int,
+    voters: int,
+    repeated: float = 0.0,
+) -> pl.DataFrame:
+    """Crowd work: prompts of several pairs, each pair judged by some people drawn for it alone.
+
+    So hardly two people judged the same pairs of a prompt. A share of the judgements is repeated.
+    """
+    n_users, n_pairs = q.shape
+    users = np.argsort(rng.random((n_pairs, n_users)), axis=1)[:, :voters].ravel()
+    pairs = np.repeat(np.arange(n_pairs), voters)
+    again = rng.random(pairs.size) < repeated
+    users, pairs = (np.concatenate((each, each[again])) for each in (users, pairs))
+    occurrence = np.repeat([0, 1], [again.size, np.count_nonzero(again)])
+    order = np.lexsort((occurrence, users, pairs))
+    users, pairs, occurrence = users[order], pairs[order], occurrence[order]
+    return pl.DataFrame(
+        {
+            "user_id": pl.Series([f"u{user:03d}" for user in range(n_users)])[users],
+            "pair_id": pairs.astype(np.uint64),
+            "label": (rng.random(pairs.size) < q[users, pairs]).astype(np.float32),
+            "occurrence": occurrence.astype(np.uint16),
+            "group": pl.Series([f"g{group:04d}" for group in range(n_pairs)])[pairs // per_group],
+        }
+    )
+
+
 def with_copies(q: np.ndarray, rng: np.random.Generator, share: float = 0.3) -> pl.DataFrame:
     """One judgement of every user on every pair, and a share of the rows appended once more.
 
@@ -41,12 +72,15 @@ def flipped(wants: np.ndarray, rate: np.ndarray | float) -> np.ndarray:
 def one_truth(kind: str, n_users: int, n_pairs: int, rng: np.random.Generator) -> np.ndarray:
     """Users who all want the same.
 
-    `margins`: Bradley-Terry noise that differs by pair; `rare`: 2 % flips; `mixed`: a fifth of the
+    `coins`: nobody wants anything; `margins`: Bradley-Terry noise that differs by pair; `rare`: 2 %
+    flips; `mixed`: a fifth of the
     pairs is a coin; `careless`: users flip between 0 and 40 %; `spammers`: a fifth of the users
-    tosses coins; `temperatures`: users are more or less sure of the same margins.
+    tosses coins, or half of them; `temperatures`: users are more or less sure of the same margins.
     """
     truth = rng.integers(0, 2, n_pairs)
     margin = rng.normal(0, 2, n_pairs)
+    if kind == "coins":
+        return np.full((n_users, n_pairs), 0.5)
     if kind == "margins":
         return np.tile(expit(margin), (n_users, 1))
     if kind == "temperatures":
@@ -56,16 +90,24 @@ def one_truth(kind: str, n_users: int, n_pairs: int, rng: np.random.Generator) -
         "mixed": np.where(rng.random((1, n_pairs)) < 0.2, 0.5, 0.03),
         "careless": rng.uniform(0, 0.4, (n_users, 1)),
         "spammers": np.where(rng.random((n_users, 1)) < 0.2, 0.5, 0.05),
+        "half spammers": np.where(rng.random((n_users, 1)) < 0.5, 0.5, 0.05),
     }
     return flipped(np.tile(truth, (n_users, 1)), rates[kind])
 
 
 def camps(
-    n_users: int, n_pairs: int, rng: np.random.Generator, *, every: int = 3, rate: float = 0.1
+    n_users: int,
+    n_pairs: int,
+    rng: np.random.Generator,
+    *,
+    every: int = 3,
+    share: float | None = None,
+    rate: float = 0.1,
 ) -> np.ndarray:
-    """Every so-many-th user wants the opposite of the others."""
+    """Every so-many-th user, or the first `share` of them, wants the opposite of the others."""
     truth = rng.integers(0, 2, n_pairs)
-    against = np.arange(n_users)[:, None] % every == 0
+    users = np.arange(n_users)[:, None]
+    against = users % every == 0 if share is None else users < round(share * n_users)
     return flipped(np.where(against, 1 - truth, truth), rate)
 
 

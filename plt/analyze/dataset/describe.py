@@ -6,11 +6,12 @@ from dataclasses import replace
 import polars as pl
 
 from plt.analyze.dataset.statistics import DatasetStatistics, dataset_statistics
+from plt.analyze.taste.split_halves import split_halves, wants_split_halves
 from plt.data.tables.preferences import Preferences
 from plt.data.tables.table import Meta
 from plt.errors import UsageError
 
-VOTES_READ = ("user_id", "pair_id", "group", "label", "occurrence")
+VOTES_READ = ("user_id", "pair_id", "group", "label", "occurrence", "shown_first", "judged_at")
 """Of the votes, what the statistics read."""
 
 
@@ -24,6 +25,8 @@ def describe(
     seed: int = 0,
 ) -> DatasetStatistics:
     """The statistics of a table, with heterogeneity of taste where few pairs are shared.
+
+    Where there is one prompt and nobody was asked twice, split halves answer.
 
     Args:
         votes: At least `VOTES_READ`.
@@ -41,7 +44,8 @@ def describe(
             f"assume_flip is {list(assume_flip)}; expected probabilities from 0 to 0.5",
             hint="assume_flip=[0.05, 0.1, 0.2]",
         )
-    found = dataset_statistics(votes, meta, assume_flip=assume_flip, seed=seed)
+    halves = split_halves(texts(), seed=seed) if wants_split_halves(votes) else None
+    found = dataset_statistics(votes, meta, assume_flip=assume_flip, seed=seed, split_halves=halves)
     if found.has_little_overlap:
         from plt.analyze.taste.heterogeneity import heterogeneity
 

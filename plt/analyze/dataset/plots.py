@@ -87,7 +87,7 @@ def _draw_agreement(figure: Any, axes: Any, statistics: DatasetStatistics) -> No
     axes.set_title("agreement of users on shared pairs")
     rank = statistics.effective_rank
     if not isinstance(rank, EffectiveRank):
-        _say(axes, rank)
+        _say(axes, statistics.figure("effective_rank").found.reason)
         return
     order = cluster_order(rank.agreement)
     image = axes.imshow(rank.agreement[np.ix_(order, order)], vmin=0, vmax=1, cmap="RdBu")
@@ -103,7 +103,7 @@ def _draw_divergence(axes: Any, statistics: DatasetStatistics) -> None:
     axes.set_title("how contested the shared pairs are")
     n, s = statistics.votes.shared_counts
     if n.size == 0:
-        _say(axes, statistics.divergence.divergent.reason)
+        _say(axes, statistics.figure("divergent").found.reason)
         return
     axes.hist(np.minimum(s, n - s) / n, bins=BINS, range=(0, 0.5), color="#4477aa")
     axes.axvline(0.3, color="black", linestyle="--", linewidth=1)
@@ -116,7 +116,7 @@ def _draw_majority(axes: Any, statistics: DatasetStatistics) -> None:
     votes = statistics.votes
     rows = np.flatnonzero(votes.lead != ALONE)
     if rows.size == 0:
-        _say(axes, statistics.divergence.divergent.reason)
+        _say(axes, statistics.figure("divergent").found.reason)
         return
     found = user_intervals(
         (np.sign(votes.lead[rows]) + 1) / 2, votes.users[rows], votes.groups[votes.pairs[rows]]

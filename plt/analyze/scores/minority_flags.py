@@ -10,7 +10,7 @@ def with_minority(scores: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
     """Adds the column `minority_user` to a scores table.
 
     The test is that of `dataset-stats` (`minority_users`: exact binomial tests against the majority
-    of the others, false discovery rate 5 %), on the train and val rows of seen users alone: test
+    of the others, false discovery rate 2.5 %), on the train and val rows of seen users alone: test
     votes must not decide in which group of users the test accuracy is reported.
 
     Args:
@@ -18,7 +18,7 @@ def with_minority(scores: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
         votes: The votes of the table that was split.
 
     Returns:
-        The scores; `minority_user` is null for who could not be tested: fewer than five trials.
+        The scores; `minority_user` is null for who could not be tested: fewer than six trials.
     """
     learnt = votes.filter(
         pl.col("split").is_in(["train", "val"]),

@@ -4,24 +4,36 @@ A_uw is the share of their shared pairs on which u and w vote alike (1 on the di
 eigenvalues of A, those below 0 taken as 0, over their sum are a distribution; the effective rank is
 the exponential of its entropy (Roy & Vetterli 2007, EUSIPCO). It is 1 when all vote alike, near 2
 for two opposed camps, and noise alone raises it towards the number of persons: it means something
-only beside its value when votes are exchanged between the persons of a pair, which keeps every
-pair's counts and all noise, and removes everything that belongs to a person.
+only beside its value when votes are exchanged between the persons of a pair
+(`plt.analyze.permutation`), which keeps every pair's counts and all noise, and removes everything
+that belongs to a person.
+
+Where a person's judgements of a group hang together (pairs made of one list of ratings) and cannot
+be exchanged as a block, exchanges make too little noise. So a second line asks whether the
+agreement of two persons in one group, minus what all voters of those pairs have, returns in other
+groups: cross-products of different groups, under random signs of the groups.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from plt.analyze.intervals.clusters import kish_size
+from plt.analyze.intervals.figures import NOT_ASKED
 from plt.analyze.intervals.uncertainty import ROUNDING
-from plt.analyze.votes.exchange import exchangeable_blocks
-from plt.analyze.votes.votes import FloatArray, IntArray, Votes
+from plt.analyze.permutation.exchange import Rows, exchange
+from plt.analyze.permutation.signs import cross_product_p_value
+from plt.analyze.votes.votes import FloatArray, IntArray, Votes, combinations
 
+MIN_EFFECTIVE_GROUPS = 4
 MIN_SHARED = 20
 MIN_USERS = 3
 """Exchanging the votes of a pair between two persons never changes their agreement."""
 MAX_USERS = 200
 MAX_VOTES = 100_000
-N_PERMUTATIONS = 99
+N_PERMUTATIONS = 199
+N_SIGNS = 999
+N_BINS = 40
 CHUNK_PAIRS = 8192
 CELLS_PER_PRODUCT = 60
 """Cells of a matrix product that take as long as one product of two listed votes."""
@@ -33,11 +45,15 @@ class EffectiveRank:
 
     Attributes:
         value: The effective rank.
-        permuted_mean: Its mean under permuted labels; None when no permutation was asked for.
+        permuted_mean: Its mean under exchanged votes; None without exchanges.
         permuted_low: The lowest 2.5 % of these.
         permuted_high: The highest 2.5 %.
-        p_value: Share of permutations, what was seen among them, with a rank as low: small when it
+        p_value: Share of exchanges, what was seen among them, with a rank as low: small when it
             matters who votes, be it for taste or for care.
+        share_moved: Share of the votes that could become another person's.
+        reason: Why nothing was exchanged; None where it was.
+        p_across_groups: Whether agreement beyond that of the pair returns in other groups; None
+            where there are too few groups, or none was asked for.
         users: Codes of the persons used, ascending, [users].
         agreement: The matrix A, [users, users].
         n_candidates: Persons with votes on enough shared pairs, from whom they were drawn.
@@ -49,6 +65,9 @@ class EffectiveRank:
     permuted_low: float | None
     permuted_high: float | None
     p_value: float | None
+    share_moved: float | None
+    reason: str | None
+    p_across_groups: float | None
     users: IntArray
     agreement: FloatArray
     n_candidates: int
@@ -89,15 +108,19 @@ def effective_rank(
     shared = crossing.products(np.ones(crossing.sides.size))
     agreement = _agreement(crossing.products(crossing.sides), shared)
     value = exp_entropy(agreement)
-    permuted = np.sort(_permuted(crossing, shared, votes, permutations, generator))
+    exchanged = _exchanged(crossing, shared, votes, permutations, generator)
+    permuted, moved = (np.zeros(0), None) if isinstance(exchanged, str) else exchanged
     at_most = int(np.count_nonzero(permuted <= value + ROUNDING))
-    low, high = np.quantile(permuted, (0.025, 0.975)) if permutations else (None, None)
+    ends = np.quantile(permuted, (0.025, 0.975)).tolist() if permuted.size else (None, None)
     return EffectiveRank(
         value=value,
-        permuted_mean=float(permuted.mean()) if permutations else None,
-        permuted_low=None if low is None else float(low),
-        permuted_high=None if high is None else float(high),
-        p_value=(1 + at_most) / (1 + permutations) if permutations else None,
+        permuted_mean=float(permuted.mean()) if permuted.size else None,
+        permuted_low=ends[0],
+        permuted_high=ends[1],
+        p_value=(1 + at_most) / (1 + permuted.size) if permuted.size else None,
+        share_moved=moved,
+        reason=exchanged if isinstance(exchanged, str) else None,
+        p_across_groups=_across_groups(crossing, votes, permutations, generator),
         users=drawn[kept],
         agreement=agreement,
         n_candidates=candidates.size,
@@ -142,7 +165,7 @@ class _Crossing:
                 dense[self.pairs[mine] - start, self.users[mine]] = sides[mine]
                 total += dense.T @ dense
         else:
-            one, other = _combinations(n)
+            one, other = combinations(n)
             key = self.users[one] * k + self.users[other]
             half = np.bincount(key, sides[one] * sides[other], minlength=k * k)
             total = np.asarray(half, dtype=np.float64).reshape(k, k)
@@ -182,16 +205,6 @@ def _crossing(votes: Votes, drawn: IntArray, generator: np.random.Generator) -> 
     return _Crossing(place[votes.users[rows]], local, codes, sides, drawn.size)
 
 
-def _combinations(lengths: IntArray) -> tuple[IntArray, IntArray]:
-    """All pairs of rows of the same run, for runs of these lengths."""
-    run_end = np.repeat(np.cumsum(lengths), lengths)
-    row = np.arange(run_end.size)
-    after = run_end - row - 1
-    one = np.repeat(row, after)
-    step = np.arange(one.size) - np.repeat(np.cumsum(after) - after, after)
-    return one, one + 1 + step
-
-
 def _sharing_enough(shared: FloatArray) -> IntArray:
     """Users each of whom shares enough pairs with all others: who lacks most goes first."""
     partners = (shared >= MIN_SHARED).sum(axis=1)
@@ -213,24 +226,71 @@ def _agreement(products: FloatArray, shared: FloatArray) -> FloatArray:
     return agreement
 
 
-def _permuted(
+def _exchanged(
     crossing: _Crossing,
     shared: FloatArray,
     votes: Votes,
     permutations: int,
     generator: np.random.Generator,
-) -> FloatArray:
-    """Effective ranks when votes are exchanged between the users of a pair, [permutations]."""
+) -> tuple[FloatArray, float] | str:
+    """Effective ranks when votes are exchanged between the users of a pair, [permutations].
+
+    Returns:
+        The ranks and the share of votes that could move, or why nothing is exchanged.
+    """
     if permutations == 0:
-        return np.zeros(0)
-    codes = crossing.codes
-    blocks = exchangeable_blocks(
-        votes.groups[codes][crossing.pairs], crossing.users, crossing.pairs, votes.pair_ids[codes]
+        return NOT_ASKED
+    groups = _units(crossing, votes)
+    rows = Rows(
+        persons=crossing.users,
+        occasions=np.zeros_like(crossing.users),
+        pairs=crossing.pairs,
+        groups=groups[crossing.pairs],
+        prefers_a=crossing.sides > 0,
+        counted=np.ones(crossing.pairs.size, dtype=np.bool_),
     )
+    way = exchange(rows, votes.pair_ids[crossing.codes])
+    if isinstance(way, str):
+        return way
     ranks = [
-        exp_entropy(
-            _agreement(crossing.products(crossing.sides[blocks.shuffled(generator)]), shared)
-        )
+        exp_entropy(_agreement(crossing.products(crossing.sides[way.shuffled(generator)]), shared))
         for _ in range(permutations)
     ]
-    return np.array(ranks)
+    return np.array(ranks), way.share
+
+
+def _units(crossing: _Crossing, votes: Votes) -> IntArray:
+    """What hangs together in one person's answers: the group of each pair, [p].
+
+    With very few groups the prompts are fixed, and each pair is one of its own.
+    """
+    groups = votes.groups[crossing.codes]
+    if kish_size(np.bincount(groups)) < MIN_EFFECTIVE_GROUPS:
+        return np.argsort(np.argsort(votes.pair_ids[crossing.codes]))
+    # Numbered by their first pair, so that draws do not depend on the order of the table.
+    least = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(least, groups, votes.pair_ids[crossing.codes])
+    return np.unique(least[groups], return_inverse=True)[1]
+
+
+def _across_groups(
+    crossing: _Crossing, votes: Votes, n_resamples: int, generator: np.random.Generator
+) -> float | None:
+    """Whether agreement of two users beyond that of the pair's voters returns in other groups."""
+    if n_resamples == 0:
+        return None
+    n = np.bincount(crossing.pairs)
+    lean = np.bincount(crossing.pairs, crossing.sides)
+    common = (lean**2 - n) / (n * (n - 1))
+    one, other = combinations(n)
+    pair, k = crossing.pairs[one], crossing.n_users
+    excess = crossing.sides[one] * crossing.sides[other] - common[pair]
+    u, w = crossing.users[one], crossing.users[other]
+    couple = np.minimum(u, w) * k + np.maximum(u, w)
+    # A few bins of whole groups are as independent as the groups, and far fewer.
+    units = _units(crossing, votes)
+    bins = generator.permutation(int(units.max()) + 1) % N_BINS
+    key = bins[units[pair]] * (k * k) + couple
+    scores = np.bincount(key, excess, (int(bins.max()) + 1) * k * k).astype(np.float64)
+    found = cross_product_p_value(scores.reshape(-1, k * k), N_SIGNS, generator)
+    return None if isinstance(found, str) else found

@@ -55,9 +55,10 @@ def majority_vote(votes: Votes) -> MajorityVote:
     )
 
 
-FALSE_DISCOVERY_RATE = 0.05
-MIN_TRIALS = 5
-"""Fewer coin tosses cannot be significant: 0.5 ** 4 is 0.0625."""
+FALSE_DISCOVERY_RATE = 0.025
+"""Half of the 5 % that all ways to "tastes differ" share."""
+MIN_TRIALS = 6
+"""Fewer coin tosses cannot be significant: 0.5 ** 5 is 0.031."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def minority_users(votes: Votes) -> Minority:
     Only pairs count on which the others lead by at least two votes. Each is a trial of an exact
     binomial test against one half. The pairs of one group are not independent (the turns of a
     conversation, the pairs made of one list of ratings), so a person's votes within a group are one
-    trial, decided by most of them; a draw is none. A person is tested from five trials on: whether
+    trial, decided by most of them; a draw is none. A person is tested from six trials on: whether
     somebody is tested depends on what was asked, never on the answers.
 
     Args:

@@ -24,6 +24,7 @@ FloatArray = NDArray[np.float64]
 NO_LABEL = "no label"
 NO_USER = "no user id"
 
+ACTS = ("occurrence", "shown_first", "judged_at")
 ALONE = 3
 """In `Votes.lead`: nobody else voted on the pair."""
 
@@ -40,17 +41,41 @@ class Repeats:
         prefers_a: Whether it prefers response_a, in order of occurrence within a cell.
         users: Person of each cell, [C].
         pairs: Pair of each cell, [C].
+        shown_a: Whether response_a was seen first: 1, 0, or -1 where that is not known; None where
+            it is known of nobody, [judgements].
+        judged_at: When, in milliseconds, or -1; None where it is known of nobody, [judgements].
     """
 
     cells: IntArray
     prefers_a: BoolArray
     users: IntArray
     pairs: IntArray
+    shown_a: IntArray | None = None
+    judged_at: IntArray | None = None
+
+    def where(self, mask: BoolArray) -> "Repeats":
+        """The cells for which `mask` holds, [C]."""
+        kept = mask[self.cells]
+        renumbered = np.cumsum(mask) - 1
+        return Repeats(
+            renumbered[self.cells[kept]],
+            self.prefers_a[kept],
+            self.users[mask],
+            self.pairs[mask],
+            None if self.shown_a is None else self.shown_a[kept],
+            None if self.judged_at is None else self.judged_at[kept],
+        )
 
     @property
     def n_cells(self) -> int:
         """Pairs that somebody judged again, counted once a person."""
         return self.users.size
+
+    @functools.cached_property
+    def occasions(self) -> IntArray:
+        """0 for the first judgement of a cell, 1 for the second, ..., [judgements]."""
+        starts = np.cumsum(self.sizes) - self.sizes
+        return np.arange(self.cells.size) - starts[self.cells]
 
     @functools.cached_property
     def sizes(self) -> IntArray:
@@ -184,26 +209,36 @@ class Votes:
         return distinct // width, distinct % width, pairs
 
 
+def combinations(lengths: IntArray) -> tuple[IntArray, IntArray]:
+    """All pairs of rows of the same run, for runs of these lengths."""
+    run_end = np.repeat(np.cumsum(lengths), lengths)
+    row = np.arange(run_end.size)
+    after = run_end - row - 1
+    one = np.repeat(row, after)
+    step = np.arange(one.size) - np.repeat(np.cumsum(after) - after, after)
+    return one, one + 1 + step
+
+
 @dataclass(frozen=True)
 class _Rows:
-    """Columns of judgements, the rows of a pair together."""
+    """Columns of judgements, the rows of a pair together; `acts` tells acts of judging apart."""
 
     users: IntArray
     prefers_a: BoolArray
-    occurrence: pl.Series
+    acts: pl.DataFrame
     n_rows: IntArray
 
     def where(self, mask: BoolArray) -> "_Rows":
-        occurrence = self.occurrence.filter(pl.Series(mask))
-        return _Rows(self.users[mask], self.prefers_a[mask], occurrence, _sums(mask, self.n_rows))
+        acts = self.acts.filter(pl.Series(mask))
+        return _Rows(self.users[mask], self.prefers_a[mask], acts, _sums(mask, self.n_rows))
 
 
 def read_rows(frame: pl.DataFrame) -> Votes:
     """Codes the judgements of a table.
 
     Args:
-        frame: `user_id`, `pair_id`, `label`, `occurrence` and, where there is one, `group`; any
-            order of rows. Names may be text or categories.
+        frame: `user_id`, `pair_id`, `label`, `occurrence` and, where there are some, `group`,
+            `shown_first`, `judged_at`; any order of rows. Names may be text or categories.
 
     Returns:
         The votes. An empty table gives empty arrays.
@@ -222,7 +257,8 @@ def read_rows(frame: pl.DataFrame) -> Votes:
         n_anonymous = int(np.count_nonzero((users < 0) & labelled))
         away |= users < 0
     lengths = np.diff(starts, append=frame.height)
-    rows = _Rows(users, prefers_a, frame["occurrence"], lengths)
+    acts = frame.select(name for name in ACTS if name in frame.columns)
+    rows = _Rows(users, prefers_a, acts, lengths)
     if away.any():
         rows = rows.where(~away)
     rows, repeats = _first_and_repeats(rows, names.len())
@@ -276,10 +312,10 @@ def _sums(mask: BoolArray, lengths: IntArray) -> IntArray:
 
 def _first_and_repeats(rows: _Rows, n_users: int) -> tuple[_Rows, Repeats]:
     """Each person's first judgement of each pair, and the cells that have several."""
-    if not rows.occurrence.max():
+    if not rows.acts["occurrence"].max():
         none = np.zeros(0, dtype=np.int64)
         return rows, Repeats(none, np.zeros(0, dtype=np.bool_), none, none)
-    occurrence = rows.occurrence.to_numpy()
+    occurrence = rows.acts["occurrence"].to_numpy()
     again = _sums(occurrence > 0, rows.n_rows) > 0
     candidates = np.flatnonzero(np.repeat(again, rows.n_rows))
     pairs = np.repeat(np.flatnonzero(again), rows.n_rows[again])
@@ -289,15 +325,26 @@ def _first_and_repeats(rows: _Rows, n_users: int) -> tuple[_Rows, Repeats]:
     is_first = np.append(True, cell[1:] != cell[:-1])
     size = np.diff(np.flatnonzero(is_first), append=cell.size)
     several = size >= 2
+    judgements = candidates[np.repeat(several, size)]
+    acts = rows.acts[judgements]
     repeats = Repeats(
         cells=np.repeat(np.arange(np.count_nonzero(several)), size[several]),
-        prefers_a=rows.prefers_a[candidates[np.repeat(several, size)]],
+        prefers_a=rows.prefers_a[judgements],
         users=rows.users[candidates[is_first][several]],
         pairs=pairs[is_first][several],
+        shown_a=_known(acts, "shown_first", pl.col("shown_first").cast(pl.String) == "a"),
+        judged_at=_known(acts, "judged_at", pl.col("judged_at").dt.epoch("ms")),
     )
     votes = np.ones(rows.users.size, dtype=np.bool_)
     votes[candidates[~is_first]] = False
     return rows.where(votes), repeats
+
+
+def _known(acts: pl.DataFrame, name: str, value: pl.Expr) -> IntArray | None:
+    """A column of acts as integers, -1 where it is null; None where it always is."""
+    if name not in acts.columns or acts[name].null_count() == acts.height:
+        return None
+    return acts.select(value.cast(pl.Int64).fill_null(-1)).to_series().to_numpy()
 
 
 def _pair_groups(names: pl.Series | None, starts: IntArray) -> IntArray:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plt.analyze.intervals.figures import MISSING, number, with_interval
+from plt.analyze.intervals.figures import number, with_interval
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
+    from plt.analyze.dataset.figures import Figure
     from plt.analyze.dataset.statistics import DatasetStatistics
-    from plt.analyze.intervals.uncertainty import Interval
 
 MAX_MINORITY_ROWS = 20
 BAR_WIDTH = 40
@@ -20,8 +20,6 @@ TARGETS = {
     "these-judgements": "these judgements alone",
     "groups": "other pairs",
 }
-
-Row = tuple[str, str, str, str]
 
 
 def statistics_blocks(statistics: DatasetStatistics) -> tuple[Block, ...]:
@@ -70,109 +68,17 @@ def _count(n: int, noun: str) -> str:
 
 
 def _figures(statistics: DatasetStatistics) -> Table:
-    rows = [
-        *_divergence_rows(statistics),
-        *_majority_rows(statistics),
-        _row("Krippendorff's alpha", statistics.alpha),
-        _row("agreement, pairs of judgements", statistics.agreement.pairwise),
-        _row("agreement, mean over pairs", statistics.agreement.item_mean),
-        *_consistency_rows(statistics),
-        *_room_rows(statistics),
-        _rank_row(statistics),
-    ]
     columns = ("figure", "value [95 %]", "interval holds for", "beside it")
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(_row(figure) for figure in statistics.figures()))
 
 
-def _row(name: str, found: Interval, note: str = "") -> Row:
+def _row(figure: Figure) -> tuple[str, ...]:
+    found = figure.found
+    if figure.shown is not None:
+        return figure.name, figure.shown, "", figure.note
     target = TARGETS.get(found.target, found.target) if found.low is not None else ""
-    reason = found.reason or ""
-    return name, with_interval(found), target, "; ".join(part for part in (note, reason) if part)
-
-
-def _divergence_rows(statistics: DatasetStatistics) -> list[Row]:
-    expected = statistics.noise_expected
-    notes = ["", ""]
-    if expected is not None:
-        shares = (expected.divergent, expected.highly_divergent)
-        notes = [f"noise alone: {number(share)}" for share in shares]
-    found = statistics.divergence
-    return [
-        _row("divergent pairs", found.divergent, notes[0]),
-        _row("highly divergent pairs", found.highly_divergent, notes[1]),
-    ]
-
-
-def _majority_rows(statistics: DatasetStatistics) -> list[Row]:
-    found, room = statistics.majority, statistics.room
-    forms = {
-        "MV-ACC by user, own vote counted": (found.ceiling, room.own_vote_majority),
-        "MV-ACC by user, own vote left out": (found.leave_one_out, room.leave_one_out_majority),
-    }
-    rows = []
-    for name, (values, mean) in forms.items():
-        span = f"{values.min():.3f} to {values.max():.3f}" if values.size else MISSING
-        what = "judgements repeated on shared pairs" if mean.low is not None else "shared pairs"
-        note = f"mean over {what}: {number(mean.value)}" if values.size else ""
-        rows.append((name, span, "", note))
-    return rows
-
-
-def _consistency_rows(statistics: DatasetStatistics) -> list[Row]:
-    found = statistics.consistency
-    if found is None:
-        return [("self-agreement on repeats", MISSING, "", "nobody judged a pair twice")]
-    rows = [
-        _row("self-agreement on repeats", found.self_agreement, f"{found.n_repeated:,} repeats"),
-        _row("Cronbach's alpha of two answers", found.cronbach_alpha),
-        _row("flip rate it implies", found.flip_rate),
-        _row(
-            "ceiling, upper bound",
-            found.ceiling_upper_bound,
-            "exact if all pairs are equally noisy",
-        ),
-    ]
-    pairs = statistics.self_and_others
-    if pairs is None:
-        return rows
-    p = "" if pairs.p_value is None else f", p = {pairs.p_value:.3f} by exchange"
-    return [
-        *rows,
-        _row("agreement with self, shared pairs", pairs.self_agreement),
-        _row("agreement with others, same pairs", pairs.between_persons),
-        _row("self minus others", pairs.difference, f"above 0 only if tastes differ{p}"),
-        _row("... beyond unequal care", pairs.beyond_reliability),
-    ]
-
-
-def _room_rows(statistics: DatasetStatistics) -> list[Row]:
-    room = statistics.room
-    if not room.if_consistency:
-        return [
-            _row("room, over the majority with own vote", room.low),
-            _row("room, over the majority of the others", room.high),
-        ]
-    return [
-        (
-            f"room, if self-agreement is {assumed:.1f}",
-            f"{low:.3f} to {high:.3f}",
-            "",
-            "an assumption: there are no repeats to measure it",
-        )
-        for assumed, (low, high) in room.if_consistency.items()
-    ]
-
-
-def _rank_row(statistics: DatasetStatistics) -> Row:
-    rank = statistics.effective_rank
-    if isinstance(rank, str):
-        return "effective rank", MISSING, "", rank
-    note = f"{rank.users.size:,} of {rank.n_candidates:,} users, {rank.n_pairs:,} pairs"
-    if rank.permuted_mean is not None:
-        permuted = f"permuted labels: {rank.permuted_mean:.2f}"
-        ends = f"[{number(rank.permuted_low, 2)}, {number(rank.permuted_high, 2)}]"
-        note = f"{permuted} {ends}, p = {number(rank.p_value, 2)}; {note}"
-    return "effective rank", f"{rank.value:.2f}", "", note
+    beside = "; ".join(part for part in (figure.note, found.reason or "") if part)
+    return figure.name, with_interval(found), target, beside
 
 
 def _histogram(statistics: DatasetStatistics) -> Table:
@@ -209,12 +115,14 @@ def _minority(statistics: DatasetStatistics) -> list[Block]:
     if tests.n_tested == 0:
         return [
             Line(
-                "Minority users: nobody is testable (it takes votes in five groups, on pairs where"
+                "Minority users: nobody is testable (it takes votes in six groups, on pairs where"
                 " the others lead by two or more)."
             )
         ]
     if tests.found.size == 0:
-        return [Line(f"Minority users: none of {_count(tests.n_tested, 'user')} tested (FDR 5 %).")]
+        return [
+            Line(f"Minority users: none of {_count(tests.n_tested, 'user')} tested (FDR 2.5 %).")
+        ]
     names = statistics.votes.user_names
     rows = tuple(
         (
@@ -225,6 +133,6 @@ def _minority(statistics: DatasetStatistics) -> list[Block]:
         )
         for i in tests.found[:MAX_MINORITY_ROWS]
     )
-    title = f"Minority users: {tests.found.size:,} of {tests.n_tested:,} tested (FDR 5 %)"
+    title = f"Minority users: {tests.found.size:,} of {tests.n_tested:,} tested (FDR 2.5 %)"
     columns = ("user", "votes with the majority", "pairs", "q")
     return [Table(columns, rows, title, frozenset(columns[1:]))]

@@ -130,8 +130,9 @@ def build(raw: pl.DataFrame, meta: Meta) -> Preferences:
         raw: One row a judgement: `prompt` (messages), `response_1`, `response_2`, `label`
             (probability that the user prefers response_1, or null); and, where the source has them,
             `user_id`, `group`, `score_1`, `score_2`, `source_1`, `source_2`, `subset`, `profile`,
-            `split`, `user_split`. A missing group becomes the hash of the prompt. The order of the
-            rows of one user on one pair decides `occurrence`.
+            `split`, `user_split`, `strength`, `judged_at` and `shown_first` (`1` or `2`). A missing
+            group becomes the hash of the prompt. The order of the rows of one user on one pair
+            decides `occurrence`.
         meta: Must name the dataset.
 
     Returns:
@@ -214,6 +215,13 @@ def _orient(raw: pl.DataFrame) -> pl.DataFrame:
             one, two = pl.col(f"{name}_1").cast(dtype), pl.col(f"{name}_2").cast(dtype)
             columns.append(pl.when(keep).then(one).otherwise(two).alias(f"{name}_a"))
             columns.append(pl.when(keep).then(two).otherwise(one).alias(f"{name}_b"))
+    if "shown_first" in raw.columns:
+        first = pl.col("shown_first").cast(pl.String)
+        is_a = (first == "1") == keep
+        side = (
+            pl.when(first.is_null()).then(None).when(is_a).then(pl.lit("a")).otherwise(pl.lit("b"))
+        )
+        columns.append(side.alias("shown_first"))
     if "user_id" not in raw.columns:
         raw = raw.with_columns(user_id=pl.lit(None, dtype=pl.String))
     if "group" not in raw.columns:
@@ -309,6 +317,10 @@ def orient_foreign(wide: pl.DataFrame, meta: Meta, name: str) -> Preferences:
     for one, two in SIDED:
         swaps.append(pl.when(turned).then(two).otherwise(one).alias(one))
         swaps.append(pl.when(turned).then(one).otherwise(two).alias(two))
+    first = pl.col("shown_first").cast(pl.String)
+    swapped = pl.when(first == "a").then(pl.lit("b")).when(first == "b").then(pl.lit("a"))
+    side = pl.when(turned).then(swapped).otherwise(first)
+    swaps.append(side.cast(PREFERENCES.column("shown_first").dtype).alias("shown_first"))
     wide = wide.with_columns(swaps)
     if wide["group"].null_count():
         prompts = wide.select("prompt").unique()

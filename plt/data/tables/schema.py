@@ -17,6 +17,7 @@ MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
 SPLITS = ("train", "val", "test")
 USER_SPLITS = ("seen", "unseen")
 ROLES = ("system", "user", "assistant")
+SIDES = ("a", "b")
 CONTROLS = ("wrong-user", "shuffled-ids", "length")
 MAX_ROWS_NAMED = 5
 UNDECIDED = 1e-6
@@ -80,6 +81,9 @@ PREFERENCES = TableSchema(
         Column("source_a", pl.String, "who wrote response_a; never shown to a method", True),
         Column("source_b", pl.String, "who wrote response_b; never shown to a method", True),
         Column("profile", pl.String, "what the user says of themselves", nullable=True),
+        Column("strength", pl.Float32, "how strongly, in [0, 1], where there are grades", True),
+        Column("shown_first", pl.Enum(SIDES), "which response was seen first, when known", True),
+        Column("judged_at", pl.Datetime("ms", "UTC"), "when, if known", nullable=True),
     ),
 )
 
@@ -256,6 +260,8 @@ def _castable(values: pl.Series, expected: Dtype) -> bool:
         return found.is_integer()
     if expected in (pl.Float32, pl.Float64):
         return found.is_numeric() or found == pl.Boolean
+    if isinstance(expected, pl.Datetime):
+        return isinstance(found, pl.Datetime) and found.time_zone is not None
     if found.is_integer():
         return values.cast(expected, strict=False).null_count() == values.null_count()
     return False
@@ -305,6 +311,12 @@ def _value_problems(frame: pl.DataFrame, present: set[str]) -> list[str]:
         if wrong.any():
             found = label.filter(wrong)[0]
             problems.append(f"label is a probability in [0, 1]; it is {found} in {_rows(wrong)}")
+    if "strength" in present:
+        strength = frame["strength"]
+        wrong = (strength.is_nan() | (strength < 0) | (strength > 1)).fill_null(False)
+        if wrong.any():
+            found = strength.filter(wrong)[0]
+            problems.append(f"strength lies in [0, 1]; it is {found} in {_rows(wrong)}")
     for name in ("margin", "reward_a", "reward_b"):
         if name in present:
             wrong = (~frame[name].is_finite()).fill_null(False)

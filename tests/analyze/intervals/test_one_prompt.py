@@ -180,9 +180,9 @@ def test_opposed_camps_on_one_prompt_have_tastes() -> None:
         found = statistics_of(camps(40, 60, rng), rng, voters)
         assert found.verdict.finding in ("taste", "differences")
         assert found.self_and_others is not None
-        assert found.self_and_others.p_value == pytest.approx(1 / 200)
+        assert found.self_and_others.exchanged.p_value == pytest.approx(1 / 400)
         assert found.self_and_others.difference.target == "these-prompts"
-    assert "(other users on these prompts)" in found.verdict.sentence
+    assert "other users on these prompts" in found.verdict.sentence
     assert found.divergence.divergent.reason == (
         "1.0 effective groups are too few to speak of others"  # it is a figure of pairs
     )

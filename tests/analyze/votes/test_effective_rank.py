@@ -4,6 +4,7 @@ import pytest
 from plt.analyze.votes import effective_rank as module
 from plt.analyze.votes.effective_rank import EffectiveRank, effective_rank, exp_entropy
 from plt.analyze.votes.votes import read_rows
+from tests.analyze.populations_of_voters import camps, crowd
 from tests.analyze.vote_tables import matrix
 
 
@@ -18,7 +19,7 @@ def test_one_direction_and_two_camps() -> None:
     assert rank_of(one).value == pytest.approx(1.0)
     camps = np.concatenate((one, 1 - one))
     assert rank_of(camps).value == pytest.approx(2.0)
-    assert rank_of(camps).p_value == 1 / 100
+    assert rank_of(camps).p_value == 1 / 200
 
 
 def test_the_matrix_is_that_of_counting() -> None:
@@ -117,3 +118,34 @@ def test_labels_that_mean_nothing_have_ordinary_ranks() -> None:
         q = rng.beta(0.7, 0.7, 40)
         low += rank_of((rng.random((8, 40)) < q).astype(int)).p_value <= 0.05
     assert low / 200 <= 0.09
+
+
+def test_people_who_judged_different_pairs_are_compared_pair_by_pair() -> None:
+    """Hardly any block could move whole: a permutation that moves nothing would give p = 1."""
+    rng = np.random.default_rng(6)
+    q = camps(20, 300, rng, share=0.4)
+    found = effective_rank(read_rows(crowd(q, rng, per_group=25, voters=8)))
+    assert isinstance(found, EffectiveRank)
+    assert found.share_moved == 1.0
+    assert found.p_value == 1 / 200
+    assert found.permuted_low is not None
+    assert found.permuted_low > found.value + 1
+    assert found.p_across_groups == 1 / 1000
+
+
+def test_one_prompt_that_all_judged_whole_is_not_renamed() -> None:
+    rng = np.random.default_rng(7)
+    votes = (rng.random((8, 60)) < camps(8, 60, rng, share=0.5)).astype(int)
+    found = effective_rank(read_rows(matrix(votes, ["g"] * 60)))
+    assert isinstance(found, EffectiveRank)
+    assert found.p_value == 1 / 200
+    assert found.permuted_low is not None
+    assert found.permuted_low > found.value
+
+
+def test_unanimous_votes_have_a_rank_and_no_test() -> None:
+    found = rank_of(np.tile(np.arange(24) % 2, (6, 1)))
+    assert found.value == pytest.approx(1.0)
+    assert found.p_value is found.permuted_mean is found.share_moved is None
+    assert found.reason is not None
+    assert "all judgements agree" in found.reason

@@ -7,11 +7,11 @@ import pytest
 from scipy.special import expit
 
 from plt.analyze.intervals.uncertainty import Interval
+from plt.analyze.repeats.consistency import consistency
+from plt.analyze.repeats.room import room
+from plt.analyze.repeats.self_and_others import self_and_others
 from plt.analyze.votes.agreement import agreement, krippendorff_alpha
-from plt.analyze.votes.consistency import consistency
 from plt.analyze.votes.divergence import divergence
-from plt.analyze.votes.room import room
-from plt.analyze.votes.self_and_others import self_and_others
 from plt.analyze.votes.votes import Votes, read_rows
 from tests.analyze.populations_of_voters import sampled_votes
 

@@ -8,27 +8,27 @@ from tests.analyze.vote_tables import matrix, table
 
 
 def test_only_pairs_whose_majority_the_own_vote_cannot_change() -> None:
-    # Pairs 1 to 5: the others lead by two or more against w; pair 6: by one; pair 7: tied without.
+    # Pairs 1 to 6: the others lead by two or more against w; pair 7: by one; pair 8: tied without.
     votes = read_rows(
         table(
             {
-                "u": "a a a a a a a",
-                "v": "a a a a a _ b",
-                "w": "b b b b b b b",
+                "u": "a a a a a a a a",
+                "v": "a a a a a a _ b",
+                "w": "b b b b b b b b",
             }
         )
     )
     tests = minority_users(votes)
     # u and v face a tie of the others everywhere: they are not testable.
     assert votes.user_names.gather(tests.users).to_list() == ["w"]
-    assert (tests.n_votes[0], tests.accuracy[0]) == (5, 0.0)
-    assert tests.p_value[0] == pytest.approx(0.5**5)
+    assert (tests.n_votes[0], tests.accuracy[0]) == (6, 0.0)
+    assert tests.p_value[0] == pytest.approx(0.5**6)
     assert tests.found.tolist() == [0]
 
 
 def test_fewer_trials_than_could_be_significant_are_not_tested() -> None:
-    tests = minority_users(read_rows(table({"u": "a a a a", "v": "a a a a", "w": "b b b b"})))
-    assert MIN_TRIALS == 5
+    tests = minority_users(read_rows(table({"u": "a a a a a", "v": "a a a a a", "w": "b b b b b"})))
+    assert MIN_TRIALS == 6
     assert tests.n_tested == 0
     assert tests.found.size == 0
 

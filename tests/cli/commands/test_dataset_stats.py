@@ -61,7 +61,7 @@ def test_figures_histogram_minority_users_and_the_verdict_last(
     assert "| self minus others " in found.out
     assert "other users, other pairs" in found.out
     assert "█" in found.out
-    assert "**Minority users: 4 of 12 tested (FDR 5 %)**" in found.out
+    assert "**Minority users: 4 of 12 tested (FDR 2.5 %)**" in found.out
     assert "noise alone: " in found.out
 
 
@@ -72,7 +72,7 @@ def test_without_repeats_dashes_carry_reasons_and_assumptions_are_named(
     out = capfd.readouterr().out
     assert "nobody judged a pair twice" in out
     assert "15 %" in out
-    assert "room, if self-agreement is 0.8" in out
+    assert "room at most, if self-agreement is 0.8" in out
     assert "Verdict: Cannot tell whether tastes differ" in out
 
 

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -128,6 +130,28 @@ def test_scores_and_sources_turn_with_their_response() -> None:
         assert strong != ((row["score_b"], row["source_b"]) == (9.0, "strong"))
 
 
+def test_acts_of_judging_are_told_and_turn_with_their_response() -> None:
+    at = datetime(2025, 3, 1, 12, tzinfo=UTC)
+    rows = [
+        {"prompt": HI, "response_1": first, "response_2": second, "label": label,
+         "strength": 0.75, "shown_first": shown, "judged_at": at}
+        for first, second in (("x", "y"), ("p", "q"), ("long", "short"), ("1", "0"))
+        for label, shown in ((1.0, "1"), (0.0, "2"))
+    ]  # fmt: skip
+    prefs = build(raw_frame(rows), Meta(dataset="toy"))
+    votes = prefs.votes
+    assert votes["label"].n_unique() == 2
+    # The winner was always seen first.
+    assert votes["shown_first"].to_list() == ["a" if label else "b" for label in votes["label"]]
+    assert votes["strength"].unique().to_list() == [0.75]
+    assert votes["judged_at"].unique().to_list() == [at]
+    back = read_preferences(write_preferences(prefs, None) or b"")
+    assert back.votes.equals(votes)
+    bare = build(raw_frame(rows).drop("strength", "shown_first", "judged_at"), Meta(dataset="toy"))
+    assert bare.votes["shown_first"].null_count() == bare.votes.height
+    assert content_hash(bare.votes) == content_hash(votes)  # run ids do not change with them
+
+
 def test_what_is_no_pair_is_dropped_and_counted() -> None:
     good = {"user_id": "u", "prompt": HI, "response_1": "x", "response_2": "y", "label": 1.0}
     bad = [{"response_2": "x"}, {"response_1": " \n"}, {"response_1": None}]
@@ -196,13 +220,18 @@ class TestForeignTables:
     @given(st.integers(0, 2**32))
     @settings(max_examples=20, deadline=None)
     def test_mixed_orientation_is_mended(self, seed: int) -> None:
-        prefs = crossed(3, 6)
+        crossing = crossed(3, 6)
+        first = pl.Series(["a", "b", None] * 6, dtype=pl.Enum(["a", "b"]))
+        prefs = replace(crossing, votes=crossing.votes.with_columns(shown_first=first))
         wide = prefs.wide()
         turned = pl.Series([(seed >> i) & 1 == 1 for i in range(wide.height)])
         mixed = wide.with_columns(
             response_a=pl.when(turned).then("response_b").otherwise("response_a"),
             response_b=pl.when(turned).then("response_a").otherwise("response_b"),
             label=pl.when(turned).then(1 - pl.col("label")).otherwise("label"),
+            shown_first=pl.when(turned)
+            .then(pl.col("shown_first").replace_strict({"a": "b", "b": "a"}, default=None))
+            .otherwise(pl.col("shown_first").cast(pl.String)),
         )
         buffer = io.BytesIO()
         mixed.write_parquet(buffer)

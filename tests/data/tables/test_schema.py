@@ -28,6 +28,8 @@ def test_a_built_table_fits() -> None:
 def test_every_problem_is_reported_at_once() -> None:
     wide = crossed(2, 3).wide()
     broken = wide.drop("response_b", "dataset").with_columns(
+        strength=pl.Series([0.5, 1.2, None, 0.0, 1.0, -1.0], dtype=pl.Float32),
+        judged_at=pl.Series(["yesterday"] * 6),
         label=pl.Series([1.5, float("nan"), 0.0, 1.0, -0.1, 0.5], dtype=pl.Float32),
         occurrence=pl.Series(["a"] * 6),
         user_id=pl.Series(["same"] * 6),
@@ -38,6 +40,8 @@ def test_every_problem_is_reported_at_once() -> None:
     assert "'dataset'" in problems
     assert "'occurrence' is String" in problems
     assert "label is a probability in [0, 1]; it is 1.5 in rows 0, 1, 4" in problems
+    assert "strength lies in [0, 1]; it is 1.2" in problems
+    assert "'judged_at' is String" in problems
 
 
 def test_repeated_keys_are_named() -> None:

@@ -5,8 +5,8 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from plt.analyze.votes.consistency import ceiling_upper_bound, consistency
-from plt.analyze.votes.room import room
+from plt.analyze.repeats.consistency import ceiling_upper_bound, consistency
+from plt.analyze.repeats.room import room
 from plt.analyze.votes.votes import read_rows
 from tests.analyze.populations_of_voters import one_truth, with_copies
 from tests.analyze.vote_tables import Row, frame, sides, table, vote_frames

@@ -6,7 +6,7 @@ import numpy as np
 
 from plt.analyze.intervals.clusters import kish_size
 from plt.analyze.intervals.uncertainty import Target, default_target
-from plt.analyze.votes.consistency import self_agreement
+from plt.analyze.repeats.consistency import self_agreement
 from plt.analyze.votes.votes import BoolArray, FloatArray, IntArray, Votes
 
 
@@ -45,6 +45,11 @@ class SharedCells:
     def n_users(self) -> int:
         """Persons with one."""
         return int(np.count_nonzero(np.bincount(self.users)))
+
+    @property
+    def are_few_groups(self) -> bool:
+        """Whether the prompts are too few to be a sample, so that they are fixed."""
+        return self.target in ("these-prompts", "these-judgements")
 
     @property
     def target(self) -> Target:

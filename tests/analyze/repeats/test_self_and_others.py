@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from plt.analyze.votes.self_and_others import NO_THIRD_VOTER, self_and_others
+from plt.analyze.repeats.self_and_others import NO_THIRD_VOTER, self_and_others
 from plt.analyze.votes.votes import read_rows
 from tests.analyze.vote_tables import sides, table, vote_frames
 
@@ -59,7 +59,7 @@ def test_figures_without_intervals_are_the_same_figures() -> None:
     full, bare = self_and_others(votes), self_and_others(votes, intervals=False)
     assert full is not None
     assert bare is not None
-    assert bare.p_value is None
+    assert bare.exchanged.p_value is None
     for name in ("self_agreement", "between_persons", "difference", "beyond_reliability"):
         assert getattr(bare, name).value == pytest.approx(getattr(full, name).value)
         assert getattr(bare, name).low is None

@@ -17,9 +17,9 @@ from plt.analyze.intervals.uncertainty import (
     influence_interval,
     mean_interval,
 )
-from plt.analyze.votes.consistency import BELOW_CHANCE, ceiling_upper_bound
+from plt.analyze.repeats.consistency import BELOW_CHANCE, ceiling_upper_bound
+from plt.analyze.repeats.repeated_cells import SharedCells, shared_cells
 from plt.analyze.votes.divergence import NO_SHARED_PAIR
-from plt.analyze.votes.repeated_cells import SharedCells, shared_cells
 from plt.analyze.votes.votes import FloatArray, Votes
 
 NO_REPEATS = "no repeated judgement is on a shared pair, so the ceiling is unknown"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from plt.analyze.votes.consistency import ceiling_upper_bound, consistency, cronbach_alpha
+from plt.analyze.repeats.consistency import ceiling_upper_bound, consistency, cronbach_alpha
 from plt.analyze.votes.votes import read_rows
 from tests.analyze.vote_tables import Row, frame, table
 

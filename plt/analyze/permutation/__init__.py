@@ -1,0 +1,1 @@
+"""The one engine of exchange tests: who may be given whose judgement."""

@@ -1,0 +1,1 @@
+"""What repeated judgements say, beside the votes of others on the same pairs."""

@@ -1,0 +1,1 @@
+"""The one sentence that a person takes home from a table of judgements."""
