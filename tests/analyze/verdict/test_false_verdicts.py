@@ -152,7 +152,7 @@ def test_an_interval_above_0_is_never_none_found() -> None:
 
 def test_what_holds_of_these_users_alone_is_said_so() -> None:
     """Care differs between 20 people; about others, 20 draws of it say little."""
-    votes = same_taste("spammers", 0.5)(np.random.default_rng(8))
+    votes = same_taste("spammers", 0.5, voters=8)(np.random.default_rng(8))
     found = dataset_statistics(votes, Meta(dataset="toy"))
     assert found.self_and_others is not None
     assert found.self_and_others.difference.only_these_users()
