@@ -13,7 +13,7 @@ from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import write_preferences
 from plt.data.tables.schema import GENERATIONS
 from plt.data.tables.table import read_table
-from plt.train.models.small import make_small_model
+from plt.train.models.embedded.untrained import make_small_model
 from plt.train.policies.policy import Policy
 from plt.train.runs.fitted_run import load_fitted_run
 from plt.train.writing.writer import Writer

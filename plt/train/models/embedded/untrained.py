@@ -16,7 +16,7 @@ import torch
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.judgements import distinct_texts, training_view
-from plt.train.models.builtin import SPECIAL_TOKENS, byte_level, chat_tokenizer
+from plt.train.models.embedded.tiny import SPECIAL_TOKENS, byte_level, chat_tokenizer
 from plt.train.runtime.devices import quiet
 from plt.train.runtime.seeds import training_seed
 
