@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from plt.errors import PltError, UsageError
 from plt.study.gains import with_gains
+from plt.study.length_experiment import is_length_experiment, length_experiment
 from plt.study.make_run import make_run
 from plt.study.outcome import Failed, Made, Outcome
 
@@ -49,8 +50,28 @@ def execute(plan: Plan, session: Session, *, fit_baseline: bool = True) -> Outco
             found = [_run_cell(cell, session, alone=len(plan.cells) == 1) for cell in cells]
             failed += [each for each in found if isinstance(each, Failed)]
             finished = [each for each in found if isinstance(each, Made)]
-            made += with_gains(finished, session, fit_baseline=fit_baseline)
+            gained = with_gains(finished, session, fit_baseline=fit_baseline)
+            made += [_with_experiment(run, session) for run in gained]
     return Outcome(tuple(made), tuple(failed), plan.skipped)
+
+
+def _with_experiment(run: Made, session: Session) -> Made:
+    """The run with P-RLHF's experiment where it is one; a failure takes no finished run with it."""
+    from plt.train.runtime.processes import world_size
+
+    if not is_length_experiment(run.cell.name, session.prefs):
+        return run
+    if world_size() > 1:
+        # Only the first process's folder holds the run that the others would load.
+        session.report(f"{run.cell.label}: the same line in one process shows what it writes")
+        return run
+    vanilla = None if run.gain is None else run.gain.baseline
+    try:
+        found = length_experiment(run.path, vanilla, session.prefs, session.compute)
+    except PltError as error:
+        session.report(f"{run.cell.label}: no table of what it writes: {error.message}")
+        return run
+    return replace(run, experiment=found)
 
 
 def _report_plan(plan: Plan, session: Session) -> None:

@@ -57,7 +57,8 @@ class Session:
 
         config = cell.identity_config
         inputs = dict(self.inputs)
-        if (fingerprint := model_fingerprint(cell.config)) is not None:
+        fingerprint = model_fingerprint(cell.config, self.compute.progress)
+        if fingerprint is not None:
             inputs["model"] = fingerprint
             config["dtype"] = self.compute.dtype
         return Identity("train", cell.name, config, self.seed, inputs)
@@ -77,6 +78,7 @@ def make_run(cell: Cell, session: Session) -> Made:
     from plt.data.run import open_run, recording
     from plt.train.runtime.processes import first_decides
 
+    _report_making(cell, session)
     identity = session.identity(cell)
     folder = session.out or session.folder(identity)
     device = session.compute.device
@@ -100,6 +102,16 @@ def make_run(cell: Cell, session: Session) -> Made:
     return made
 
 
+def _report_making(cell: Cell, session: Session) -> None:
+    """Says that the model of a cell is made first, where a person would wait for that."""
+    from plt.data.cache import cache_dir
+    from plt.train.models.embedded.cards import what_is_made
+
+    made = what_is_made(str(cell.config.get("model")), cache_dir())
+    if made is not None:
+        session.report(f"{cell.label}: {made}")
+
+
 def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     """Fits, scores, measures and writes everything but the manifest.
 
@@ -114,7 +126,13 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.train.runtime.processes import wait_for_all, world_size
 
     prefs = session.prefs
-    ctx = TrainContext(session.seed, work, session.compute, session.people)
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        session.report(f"{cell.label}: {sentence}")
+
+    ctx = TrainContext(session.seed, work, session.compute, session.people, report=tell)
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
     size = training_size(learnt)
     label = Label(run.run_id, cell.name, session.seed)
@@ -134,7 +152,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     run.record["processes"] = world_size()
     for note in notes:
         run.log(note=note)
-        session.report(f"{cell.label}: {note}")
+        if note not in told:
+            session.report(f"{cell.label}: {note}")
     wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
 
 

@@ -23,6 +23,10 @@ def silent(what: str, done: int, total: int) -> None:
     """The progress callback that says nothing."""
 
 
+def unheard(sentence: str) -> None:
+    """Takes what nobody asked to be told."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """Distinct (prompt, response) texts; rows of a scoring call index them.
@@ -69,6 +73,8 @@ class TrainContext:
         users: A `users/1` table, when the data came with one.
         truth: `Meta.truth` of a simulated table, for methods whose card says `reads_truth`; every
             other method is given None.
+        report: Takes a sentence that a person should hear before the work begins; what is said of
+            its end goes into the notes.
     """
 
     seed: int
@@ -76,6 +82,7 @@ class TrainContext:
     compute: Compute = field(default_factory=Compute)
     users: pl.DataFrame | None = None
     truth: Mapping[str, Any] | None = None
+    report: Callable[[str], None] = unheard
 
 
 @runtime_checkable

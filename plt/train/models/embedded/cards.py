@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from plt.train.method import Progress
 
@@ -22,13 +22,16 @@ class ModelCard:
         summary: What it is.
         trained: Whether its weights have learnt anything; the others show the way, not what models
             can do.
-        once: What making it costs, where a person would wait for it; else empty.
+        once: Where a person would wait for it to be made: how, and for how long; else empty.
+        folder: With `once`, ``module:function`` that takes the cache folder and returns where it is
+            kept.
     """
 
     target: str
     summary: str
     trained: bool
     once: str = ""
+    folder: str = ""
 
 
 MODELS: dict[str, ModelCard] = {
@@ -42,7 +45,8 @@ MODELS: dict[str, ModelCard] = {
         summary="a causal model of 130,000 weights that writes like the summaries of"
         " synthetic:length; fitted once, then cached",
         trained=True,
-        once="about a minute",
+        once="fitted once, about a minute",
+        folder="plt.train.policies.small_language_model:folder",
     ),
     "builtin:tiny": ModelCard(
         target="plt.train.models.embedded.tiny:tiny_model",
@@ -68,8 +72,24 @@ def make_embedded(name: str, cache: Path, progress: Progress) -> Path:
     Raises:
         ArtifactError: It cannot be made: a package is missing, or the cache cannot be written.
     """
-    module, _, function = MODELS[name].target.partition(":")
-    maker = cast(
-        Callable[[Path, Progress], Path], getattr(importlib.import_module(module), function)
-    )
+    maker = cast(Callable[[Path, Progress], Path], _function(MODELS[name].target))
     return maker(cache, progress)
+
+
+def what_is_made(name: str, cache: Path) -> str | None:
+    """What a person must know before a model is asked for: that it is made now, and how long.
+
+    Args:
+        name: Any model; None for those that are not embedded, or lie ready.
+        cache: The cache folder.
+    """
+    card = MODELS.get(name)
+    if card is None or not card.once:
+        return None
+    folder = cast(Callable[[Path], Path], _function(card.folder))
+    return None if folder(cache).is_dir() else f"{name} is {card.once}, and then kept in {cache}"
+
+
+def _function(target: str) -> Any:
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)

@@ -9,7 +9,7 @@ head, so it stands for a public reward model, of an arbitrary taste.
 from pathlib import Path
 from typing import Any
 
-from plt.train.method import Progress
+from plt.train.method import Progress, silent
 from plt.train.models.embedded.kept import made_once
 
 SPECIAL_TOKENS = ("<|pad|>", "<|bos|>", "<|im_start|>", "<|im_end|>")
@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
 RECIPE = [RECIPE_VERSION, CONFIG, SEED, SPECIAL_TOKENS, CHAT_TEMPLATE]
 
 
-def tiny_model(cache: Path, progress: Progress) -> Path:
+def tiny_model(cache: Path, progress: Progress = silent) -> Path:
     """The folder of `builtin:tiny` under `cache`, written when it is not there yet.
 
     Raises:
@@ -44,7 +44,7 @@ def tiny_model(cache: Path, progress: Progress) -> Path:
     return made_once("tiny", RECIPE, cache, _write_language_model)
 
 
-def tiny_reward_model(cache: Path, progress: Progress) -> Path:
+def tiny_reward_model(cache: Path, progress: Progress = silent) -> Path:
     """As `tiny_model`, the folder of `builtin:tiny-reward`."""
     del progress
     return made_once("tiny-reward", RECIPE, cache, _write_reward_model)
