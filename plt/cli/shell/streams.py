@@ -161,7 +161,7 @@ class Progress:
         left = step.left(now, total)
         early = not step.shown and left is not None and left > PLAIN_PROGRESS_SECONDS
         if now - self._last_line > PLAIN_PROGRESS_SECONDS or early:
-            self._last_line, step.shown = now, True
+            self._last_line, step.shown = now, left is not None
             ending = "" if left is None else f", about {duration(left)} left"
             say(f"{what}: {done} of {total}{ending}" if total else f"{what}: {done}")
 

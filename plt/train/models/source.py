@@ -144,8 +144,9 @@ def _locate(model: str, progress: Progress) -> tuple[Path, str | None]:
     if model in MODELS:
         return make_embedded(model, cache_dir(), progress), None
     if model.startswith(PREFIX):
-        near = difflib.get_close_matches(model, MODELS, n=1)
-        suggestion = f"; did you mean {near[0]}?" if near else ""
+        names = [name.removeprefix(PREFIX) for name in MODELS]
+        near = difflib.get_close_matches(model.removeprefix(PREFIX), names, n=1)
+        suggestion = f"; did you mean {PREFIX}{near[0]}?" if near else ""
         raise ArtifactError(
             f"there is no model {model}{suggestion}",
             problems=["embedded are " + ", ".join(MODELS)],

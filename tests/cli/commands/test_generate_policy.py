@@ -27,7 +27,8 @@ def policy_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     prefs = split(crossed(3, 12), SplitPlan(by="pair", unseen_users=0.0))
     write_preferences(prefs, tmp_path / "t.parquet")
     line = ["train", "t.parquet", "--method", "p-dpo", "--model", "builtin:tiny", "--tune", "lora"]
-    assert main([*line, "--set", "max_steps=2", "--sham", "none", "-o", "run", "-q"]) == 0
+    brief = ["--set", "max_steps=2", "--sham", "none", "--no-baseline"]
+    assert main([*line, *brief, "-o", "run", "-q"]) == 0
     return tmp_path / "run"
 
 
