@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 import plt
-from plt.train.models.small import make_small_model
+from plt.train.models.embedded.untrained import make_small_model
 
 out = Path(sys.argv[1])
 make_small_model(plt.read(out / "split.parquet"), out / "small")

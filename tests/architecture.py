@@ -32,7 +32,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
               "runs", "writing", "judges"),
     "analyze": ("intervals", "registry", "votes", "taste", "dataset", "lint", "scores",
                 "comparison"),
-    "study": ("plan", "outcome", "entries", "make_run", "gains", "execute"),
+    "study": ("plan", "length_experiment", "outcome", "entries", "make_run", "gains", "execute"),
     "cli": ("shell", "pages", "commands"),
     "api": ("answer", "tables", "runs"),
 }  # fmt: skip

@@ -210,7 +210,7 @@ def _sources(runs: Any) -> list[Source | pl.DataFrame]:
 
 
 def train(
-    data: Data,
+    data: Data = None,
     method: str | Sequence[str] = "bradley-terry",
     *,
     model: str | Sequence[str] | None = None,
@@ -237,7 +237,8 @@ def train(
     """Fits, scores and measures: the runs that ``plt train`` makes, or finds where they are done.
 
     Args:
-        data: As `read`; a table without a split is divided by the default.
+        data: As `read`; a table without a split is divided by the default. None is the embedded
+            population: ``synthetic:length`` for policies, else ``synthetic:attributes``.
         method: One or several, or ``all``.
         model: One or several backbones.
         tune: ``head``, ``lora`` or ``full``.
@@ -268,17 +269,27 @@ def train(
     from plt.data.tables.content import input_hashes
     from plt.study.execute import execute
     from plt.study.make_run import Session
-    from plt.study.plan import Asked, method_names, on_device, plan, split_if_needed
-    from plt.train.method import silent
+    from plt.study.plan import (
+        Asked,
+        default_data,
+        method_names,
+        on_device,
+        plan,
+        split_if_needed,
+    )
+    from plt.train.method import silent, unheard
 
-    report = report or _unheard
+    report = report or unheard
     shared = {"tune": tune, "epochs": epochs, "learning_rate": learning_rate,
               "max_length": max_length}  # fmt: skip
     typed = [f"{key}={_text(value)}" for key, value in (settings or {}).items()]
     models = None if model is None else _text(model)
     sizes = None if train_size is None else _text(train_size)
     asked = Asked(_text(method), models, shared, typed, sizes, train_size_of, sham)
-    method_names(asked.methods)
+    names, _ = method_names(asked.methods)
+    if data is None:
+        data = default_data(names)
+        report(f"no data given: using the embedded population {data}")
     asked = on_device(asked, device)
     prefs = split_if_needed(read(data), seed, report)
     people = None if users is None else _users_table(users)
@@ -297,10 +308,6 @@ def train(
         force=force,
     )
     return Runs(execute(cells, session, fit_baseline=baseline))
-
-
-def _unheard(text: str) -> None:
-    """Takes a remark that nobody asked for."""
 
 
 def _argument(data: Data) -> str:

@@ -88,8 +88,8 @@ def _deliver(outcome: Any) -> int:
     """Writes a command's Result to stdout, outside Typer, and returns its exit code."""
     if outcome is None:  # the root was asked for help or version
         return 0
-    from plt.cli.shell.render import to_json, to_markdown, to_terminal
-    from plt.cli.shell.streams import say, write_stdout
+    from plt.cli.shell.render import to_json
+    from plt.cli.shell.streams import say, show, write_stdout
     from plt.train.runtime.processes import leads
 
     result, as_json = outcome
@@ -97,20 +97,28 @@ def _deliver(outcome: Any) -> int:
         return int(result.takeover())
     if not leads():
         return int(result.exit_code)
+    if result.aside:
+        show(_page(result.aside, 2))
     if result.payload is not None:
         write_stdout(result.payload)
     elif as_json:
         write_stdout(to_json(result).encode("utf-8", "backslashreplace"))
     elif result.blocks:
-        plain = not os.isatty(1) or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-        text = to_markdown(result.blocks) if plain else to_terminal(result.blocks)
-        write_stdout(text.encode("utf-8", "backslashreplace"))
+        write_stdout(_page(result.blocks, 1).encode("utf-8", "backslashreplace"))
     elif result.path is not None or result.lines:
         lines = result.lines or (str(result.path),)
         write_stdout("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape"))
     if result.hint:
         say(f"next: {result.hint}")
     return int(result.exit_code)
+
+
+def _page(blocks: tuple[Any, ...], descriptor: int) -> str:
+    """Blocks as a terminal draws them, or as Markdown where the stream is none."""
+    from plt.cli.shell.render import to_markdown, to_terminal
+
+    dumb = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return to_markdown(blocks) if dumb or not os.isatty(descriptor) else to_terminal(blocks)
 
 
 def _complain(text: str, *, by_all: bool = False) -> None:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from plt.data.claims import TakenOver
 from plt.errors import PltError, UsageError
 from plt.study.gains import with_gains
+from plt.study.length_experiment import is_length_experiment, length_experiment
 from plt.study.make_run import is_free, make_run
 from plt.study.outcome import Failed, Made, Outcome
 
@@ -81,7 +82,8 @@ def _each(cells: Sequence[Cell], session: Session, fit_baseline: bool) -> list[M
             if all(n in ends for n in group):
                 finished = {n: end for n in group if isinstance(end := ends[n], Made)}
                 gains = with_gains(list(finished.values()), session, fit_baseline=fit_baseline)
-                ends |= zip(finished, gains, strict=True)
+                told = [_with_experiment(run, session) for run in gains]
+                ends |= zip(finished, told, strict=True)
             continue
         if waited is None:
             meanwhile = "going on with the others" if set(line) - set(held) else "waiting for it"
@@ -89,6 +91,25 @@ def _each(cells: Sequence[Cell], session: Session, fit_baseline: bool) -> list[M
         held[number] = found
         line.append(number)
     return [ends[number] for number in range(len(cells))]
+
+
+def _with_experiment(run: Made, session: Session) -> Made:
+    """The run with P-RLHF's experiment where it is one; a failure takes no finished run with it."""
+    from plt.train.runtime.processes import world_size
+
+    if not is_length_experiment(run.cell.name, session.prefs):
+        return run
+    if world_size() > 1:
+        # Only the first process's folder holds the run that the others would load.
+        session.report(f"{run.cell.label}: the same line in one process shows what it writes")
+        return run
+    vanilla = None if run.gain is None else run.gain.baseline
+    try:
+        found = length_experiment(run.path, vanilla, session.prefs, session.compute)
+    except PltError as error:
+        session.report(f"{run.cell.label}: no table of what it writes: {error.message}")
+        return run
+    return replace(run, experiment=found)
 
 
 def _report_plan(plan: Plan, session: Session) -> None:

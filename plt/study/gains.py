@@ -29,8 +29,8 @@ def with_gains(made: Sequence[Made], session: Session, *, fit_baseline: bool) ->
     """The runs with the gain over vanilla of each personal one, which is reported too.
 
     Vanilla is the ``bradley-terry`` run, or for policies ``dpo``, of the same table, seed, training
-    rows, model and tuning: one of these, else a finished one among the runs, else, for heads, one
-    that is fitted now.
+    rows, model and tuning: one of these, else a finished one among the runs, else, for heads and
+    for policies from a toy model, one that is fitted now.
 
     Args:
         made: The finished runs of one model and training size.
@@ -67,13 +67,23 @@ def _baseline(
     folder = session.folder(session.identity(vanilla))
     if first_decides(lambda: _finished(folder), session.compute.device):
         return folder
-    if not fit_baseline or cell.config.get("tune") != "head":
+    if not fit_baseline or not _cheap(cell):
         return None
     session.report(
         f"{cell.label}: fitting {vanilla.name} too, to measure the gain over it (not with"
         " --no-baseline)"
     )
     return await_run(vanilla, replace(session, out=None, force=False)).path
+
+
+def _cheap(cell: Cell) -> bool:
+    """Whether vanilla is fitted without being asked for."""
+    from plt.train.policies.settings import TOYS
+    from plt.train.registry import method_card
+
+    if method_card(cell.name).kind == "policy":
+        return cell.config.get("model") in TOYS
+    return cell.config.get("tune") == "head"
 
 
 def _finished(folder: Path) -> bool:

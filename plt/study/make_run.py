@@ -64,7 +64,8 @@ class Session:
 
         config = cell.identity_config
         inputs = dict(self.inputs)
-        if (fingerprint := model_fingerprint(cell.config)) is not None:
+        fingerprint = model_fingerprint(cell.config, self.compute.progress)
+        if fingerprint is not None:
             inputs["model"] = fingerprint
             config["dtype"] = self.compute.dtype
         return Identity("train", cell.name, config, self.seed, inputs)
@@ -88,6 +89,7 @@ def make_run(cell: Cell, session: Session) -> Made | Held:
     from plt.data.run import Held, open_run
     from plt.train.runtime.processes import first_decides
 
+    _report_making(cell, session)
     identity = session.identity(cell)
     folder = session.out or session.folder(identity)
 
@@ -164,6 +166,16 @@ def _finished(run: Run, work: Path, cell: Cell, session: Session) -> Run:
     return run
 
 
+def _report_making(cell: Cell, session: Session) -> None:
+    """Says that the model of a cell is made first, where a person would wait for that."""
+    from plt.data.cache import cache_dir
+    from plt.train.models.embedded.cards import what_is_made
+
+    made = what_is_made(str(cell.config.get("model")), cache_dir())
+    if made is not None:
+        session.report(f"{cell.label}: {made}")
+
+
 def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     """Fits, scores, measures and writes everything but the manifest.
 
@@ -179,10 +191,18 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.train.runtime.processes import wait_for_all, world_size
 
     prefs = session.prefs
+    told: list[str] = []
+
+    def tell(sentence: str) -> None:
+        told.append(sentence)
+        session.report(f"{cell.label}: {sentence}")
+
     watched = _watched(session.compute.progress, run, session)
     compute = replace(session.compute, progress=watched, made_by=set())
     held = unhindered if run.claim is None else run.claim.check
-    ctx = TrainContext(session.seed, work, compute, session.people, before_checkpoint=held)
+    ctx = TrainContext(
+        session.seed, work, compute, session.people, before_checkpoint=held, report=tell
+    )
     learnt = prefs if cell.sample is None else draw_sample(prefs, cell.sample, session.seed)
     size = training_size(learnt)
     label = Label(run.run_id, cell.name, session.seed)
@@ -204,7 +224,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     run.record["features_made_by"] = sorted(compute.made_by)
     for note in notes:
         run.log(note=note)
-        session.report(f"{cell.label}: {note}")
+        if note not in told:
+            session.report(f"{cell.label}: {note}")
     wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
 
 

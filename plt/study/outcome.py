@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from plt.analyze.comparison.gains import Gain as Over
+    from plt.study.length_experiment import LengthExperiment
     from plt.study.plan import Cell
 
 
@@ -78,6 +79,7 @@ class Made:
         training: How many rows of how many users were learnt from, as the manifest has it.
         accuracy: On test rows; None where the table has none.
         gain: Over vanilla; None where it is not known or means nothing.
+        experiment: P-RLHF's controlled experiment; None where the run is none of it.
     """
 
     cell: Cell
@@ -86,6 +88,7 @@ class Made:
     training: Mapping[str, Any] | None
     accuracy: Accuracy | None
     gain: Gain | None = None
+    experiment: LengthExperiment | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The run as ``plt train --json`` prints it."""
@@ -100,6 +103,7 @@ class Made:
             "training": self.training,
             "accuracy": None if self.accuracy is None else self.accuracy.to_json(),
             "gain": None if self.gain is None else self.gain.to_json(),
+            "length_experiment": None if self.experiment is None else self.experiment.to_json(),
         }
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from plt.train.method import Method, MethodCard
 
 ALL = "all"
+REWARD_DATA, POLICY_DATA = "synthetic:attributes", "synthetic:length"
 SMALL_MODEL = "builtin:tiny"
 
 
@@ -113,6 +114,19 @@ def on_device(asked: Asked, device: str) -> Asked:
     from plt.train.runtime.devices import resolve_device
 
     return replace(asked, accelerated=resolve_device(device).type != "cpu")
+
+
+def default_data(methods: Sequence[str]) -> str:
+    """The embedded population of a line that names no data.
+
+    Args:
+        methods: Registry names. Where one is a policy it is the workers of P-RLHF's controlled
+            experiment, whose texts `builtin:small` can write.
+    """
+    from plt.train.registry import method_card
+
+    policies = any(method_card(name).kind == "policy" for name in methods)
+    return POLICY_DATA if policies else REWARD_DATA
 
 
 def split_if_needed(prefs: Preferences, seed: int, report: Callable[[str], None]) -> Preferences:

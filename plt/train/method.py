@@ -27,6 +27,10 @@ def unhindered() -> None:
     """The check before a checkpoint that forbids nothing."""
 
 
+def unheard(sentence: str) -> None:
+    """Takes what nobody asked to be told."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """Distinct (prompt, response) texts; rows of a scoring call index them.
@@ -78,6 +82,8 @@ class TrainContext:
             other method is given None.
         before_checkpoint: Called before a checkpoint is written, where `compute.progress` is not;
             both raise when another process makes the run by now.
+        report: Takes a sentence that a person should hear before the work begins; what is said of
+            its end goes into the notes.
     """
 
     seed: int
@@ -86,6 +92,7 @@ class TrainContext:
     users: pl.DataFrame | None = None
     truth: Mapping[str, Any] | None = None
     before_checkpoint: Callable[[], None] = unhindered
+    report: Callable[[str], None] = unheard
 
 
 @runtime_checkable

@@ -9,7 +9,7 @@ Assertions are the same for all.
 from pathlib import Path
 from typing import Any
 
-from plt.train.models.small import SmallModel, make_small_model
+from plt.train.models.embedded.untrained import SmallModel, make_small_model
 from plt.train.registry import METHODS
 from tests.contracts.population import population
 

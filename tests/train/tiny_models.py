@@ -7,7 +7,7 @@ import torch
 from transformers import AutoConfig, AutoModel, PreTrainedTokenizerFast
 from transformers import AutoModelForCausalLM as CausalLM
 
-from plt.train.models.builtin import CHAT_TEMPLATE, _tokenizer
+from plt.train.models.embedded.tiny import CHAT_TEMPLATE, _tokenizer
 
 SMALL: dict[str, Any] = {
     "hidden_size": 32,

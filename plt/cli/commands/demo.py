@@ -12,6 +12,7 @@ from plt.cli.shell.options import Force, Json, Parents, Quiet, Seed
 from plt.cli.shell.streams import Block, Heading, Line, Result, say
 
 METHODS = "random,length,bradley-terry,individual,eb-shrinkage"
+POLICY = "p-dpo"
 
 
 def command(
@@ -19,17 +20,20 @@ def command(
         Path, typer.Option("-o", "--out", help="Folder for the tables and runs of the demo.")
     ] = Path("demo"),
     users: Annotated[int, typer.Option("--users", min=8, help="How many simulated people.")] = 84,
+    policy: Annotated[
+        bool, typer.Option("--policy/--no-policy", help="Train a policy too, up to two minutes.")
+    ] = True,
     force: Force = False,
     parents: Parents = False,
     as_json: Json = False,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> Result:
-    """Simulate people, split, lint, describe, train five models and compare them.
+    """Simulate people, split, lint, describe, train and compare models, then train a policy.
 
     Every step is a plt command that is shown before its output, so that each can be typed alone.
-    Nothing is downloaded. It takes about a minute on two cores, less the second time. Where a run
-    fails, the others are compared, and the exit code is that of the worst step.
+    Nothing is downloaded. It takes two to three minutes on two cores, less the second time. Where a
+    run fails, the others are compared, and the exit code is that of the worst step.
 
     Example: plt demo
     """
@@ -62,6 +66,11 @@ def command(
         result = _run(["report", *runs], blocks)
         data["report"] = result.data
         codes.append(result.exit_code)
+    if policy:
+        line = ["train", "--method", POLICY, "--runs", str(out / "policies"), "--seed", str(seed)]
+        result = _run([*line, *again], blocks)
+        data["policy"] = result.data
+        codes.append(result.exit_code)
     blocks.append(Line("Next: the same on your own data, plt dataset-convert generic FILE --help"))
     return Result(
         data=data,
@@ -80,5 +89,6 @@ def _run(line: list[str], blocks: list[Block]) -> Result:
     result, _ = app(args=line, prog_name="plt", standalone_mode=False)
     blocks.append(Heading(f"$ {shown}"))
     blocks.extend(result.blocks or ([Line(str(result.path))] if result.path else []))
+    blocks.extend(result.aside)
     found: Result = result
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plt.cli.shell.options import Config, Device, Dtype, Json, MaxLength, Quiet
-from plt.cli.shell.streams import Block, Line, Result, Table, say
+from plt.cli.shell.streams import Block, Line, Result, Table, progress_bar, say
 
 if TYPE_CHECKING:
     from plt.train.models.doctor import Check
@@ -43,7 +43,8 @@ def command(
     if model is None:
         say(f"no --model given: checking {DEFAULT_MODEL}")
     environment = _environment()
-    found = diagnose(model or DEFAULT_MODEL, device, dtype, max_length)
+    with progress_bar() as progress:
+        found = diagnose(model or DEFAULT_MODEL, device, dtype, max_length, progress)
     data = {
         "ok": found.ok,
         "environment": environment,

@@ -10,13 +10,9 @@ from plt.cli.shell.streams import Block, Result, Table
 from plt.errors import UsageError
 
 KINDS = ("datasets", "methods", "metrics", "models")
-MODELS = (
-    ("builtin:minilm", "MiniLM-L6-v2 sentence encoder, 22.7 M parameters"),
-    ("builtin:tiny", "a small random Llama-style causal model, for trying things out"),
-    ("builtin:tiny-reward", "the same with a random scalar head: a reward model of no known taste"),
-    ("PATH or hub id", "any encoder or causal model that transformers loads from safetensors"),
-)
-
+ANY_MODEL = (
+    "PATH or hub id", "any encoder or causal model that transformers loads from safetensors",
+)  # fmt: skip
 
 Listing: TypeAlias = tuple[tuple[str, ...], list[tuple[str, ...]]]
 
@@ -47,7 +43,7 @@ def command(
         "datasets": _datasets,
         "methods": _methods,
         "metrics": _metrics,
-        "models": lambda: (("name", "what it is"), list(MODELS)),
+        "models": _models,
     }
     blocks: list[Block] = []
     data = {}
@@ -89,6 +85,13 @@ def _metrics() -> Listing:
         (name, card.kind, card.summary, card.paper) for name, card in METRICS.items()
     ]
     return ("name", "of", "summary", "paper"), rows
+
+
+def _models() -> Listing:
+    from plt.train.models.embedded.cards import MODELS
+
+    rows: list[tuple[str, ...]] = [(name, card.summary) for name, card in MODELS.items()]
+    return ("name", "what it is"), [*rows, ANY_MODEL]
 
 
 def _settings(kind: str, name: str) -> Result:

@@ -28,24 +28,25 @@ if TYPE_CHECKING:
 
     from plt.study.outcome import Outcome
 
-DEFAULT_DATA = "synthetic:attributes"
+DEFAULT_DATA = "[synthetic:attributes; synthetic:length for policies]"
+DEFAULT_MODEL = "[builtin:minilm; builtin:small for policies]"
 
 
 def command(
     data: Annotated[
         str | None,
-        typer.Argument(metavar="[DATA]", help=f"Table, name or -. [{DEFAULT_DATA}]"),
+        typer.Argument(metavar="[DATA]", help=f"Table, name or -. {DEFAULT_DATA}"),
     ] = None,
     method: Annotated[
         str, typer.Option("--method", help="Methods, with commas, or all: plt ls methods.")
     ] = "bradley-terry",
     model: Annotated[
         str | None,
-        typer.Option("--model", help="Backbones: builtin:*, paths, hub ids. [builtin:minilm]"),
+        typer.Option("--model", help=f"builtin:*, paths, hub ids. {DEFAULT_MODEL}"),
     ] = None,
     tune: Annotated[
         str | None,
-        typer.Option("--tune", help="head, lora or full. [head; lora on a GPU]"),
+        typer.Option("--tune", help="head, lora or full; lora, full or soft-prompt for policies."),
     ] = None,
     epochs: Annotated[
         int | None,
@@ -69,7 +70,7 @@ def command(
         typer.Option("--sham", help="train (also refit on shuffled ids), score, none."),
     ] = None,
     baseline: Annotated[
-        bool, typer.Option("--baseline/--no-baseline", help="Fit bradley-terry for the gain.")
+        bool, typer.Option("--baseline/--no-baseline", help="Fit vanilla too, where it is quick.")
     ] = True,
     out: Annotated[
         Path | None,
@@ -108,6 +109,11 @@ def command(
     Started by torchrun, by accelerate or by --launch, processes share texts and batches, and the
     first one writes.
 
+    Alone, `plt train --method pdpo` is the controlled experiment of P-RLHF at toy size: about two
+    minutes the first time, and its table is shown before the run's path.
+
+    Example: plt train --method pdpo
+
     Example: plt train split.parquet --method bradley-terry
 
     Example: plt train split.parquet --method all | plt report -
@@ -126,17 +132,16 @@ def command(
     if launch is not None and world_size() == 1:
         return Result(takeover=partial(start, launch, typed()))
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
-    if data is None:
-        say(f"no DATA given: using the embedded population {DEFAULT_DATA}")
     shared = {"tune": tune, "epochs": epochs, "learning_rate": learning_rate,
               "max_length": max_length}  # fmt: skip
-    method_names(method)  # a name that is wrong is said before any table is read
+    names, _ = method_names(method)  # a name that is wrong is said before any table is read
+    data = data or _embedded(names)
     asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
     asked = on_device(asked, device)
-    prefs = split_if_needed(load_preferences(data or DEFAULT_DATA), seed, say)
+    prefs = split_if_needed(load_preferences(data), seed, say)
     people = _users_table(users)
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
-    arguments = {"data": data or DEFAULT_DATA} | ({"users": str(users)} if users else {})
+    arguments = {"data": data} | ({"users": str(users)} if users else {})
     with progress_bar() as progress:
         compute = compute_options(device, dtype, batch_size, progress)
         session = Session(
@@ -145,6 +150,14 @@ def command(
         )  # fmt: skip
         outcome = execute(cells, session, fit_baseline=baseline)
     return _result(outcome)
+
+
+def _embedded(names: list[str]) -> str:
+    from plt.study.plan import default_data
+
+    data = default_data(names)
+    say(f"no DATA given: using the embedded population {data}")
+    return data
 
 
 def _users_table(path: Path | None) -> pl.DataFrame | None:
@@ -157,14 +170,19 @@ def _users_table(path: Path | None) -> pl.DataFrame | None:
 
 
 def _result(outcome: Outcome) -> Result:
+    from plt.cli.pages.length_experiment import length_experiment_blocks
+
     made, failed = outcome.made, outcome.failed
     if failed:
         labels = ", ".join(each.label for each in failed)
         say(f"{len(failed)} of {len(made) + len(failed)} runs failed: {labels}")
     paths = [str(run.path) for run in made]
+    experiments = [run.experiment for run in made if run.experiment is not None]
+    aside = [block for found in experiments for block in length_experiment_blocks(found)]
     return Result(
         data=outcome.to_json(),
         lines=tuple(paths),
         exit_code=outcome.exit_code,
+        aside=tuple(aside),
         hint=f"plt report {' '.join(paths)}" if paths else None,
     )

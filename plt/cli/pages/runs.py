@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plt.analyze.intervals.figures import MISSING, number, points
+from plt.cli.pages.length_experiment import length_experiment_blocks
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
@@ -14,12 +15,15 @@ COLUMNS = ("run", "test accuracy", "gain (points)", "with the wrong user", "fold
 
 
 def outcome_blocks(outcome: Outcome) -> tuple[Block, ...]:
-    """Test accuracies and gains over vanilla, then what failed and what was left out."""
+    """Test accuracies and gains over vanilla, what failed and what was left out, experiments."""
     rows = tuple(_row(made) for made in outcome.made)
     numeric = frozenset(COLUMNS[1:4])
     blocks: list[Block] = [Table(COLUMNS, rows, numeric=numeric)] if rows else []
     blocks += [Line(f"{each.label}: failed: {each.reason}") for each in outcome.failed]
     blocks += [Line(f"{name} is left out: {why}") for name, why in outcome.skipped.items()]
+    for made in outcome.made:
+        if made.experiment is not None:
+            blocks += length_experiment_blocks(made.experiment)
     return tuple(blocks)
 
 

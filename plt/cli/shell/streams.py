@@ -18,6 +18,8 @@ from plt.errors import ArtifactError, DataError, UsageError
 
 STDIN = "-"
 PLAIN_PROGRESS_SECONDS = 10.0
+FIRST_ESTIMATE_SECONDS = 2.0
+"""A long step says how long it will take as soon as it has worked for this long."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Result:
         lines: The paths of several runs, printed one a line when there are no blocks.
         exit_code: 0, or 1 when the answer to the check is no.
         hint: The next command to type, said on stderr.
+        aside: What a person reads on stderr beside the result.
         takeover: Does the rest, with stdout as it was, and returns the exit code; nothing else of
             the result is shown.
     """
@@ -73,6 +76,7 @@ class Result:
     lines: tuple[str, ...] = ()
     exit_code: int = 0
     hint: str | None = None
+    aside: tuple[Block, ...] = ()
     takeover: Callable[[], int] | None = None
 
 
@@ -152,6 +156,12 @@ def forget(number: int) -> None:
         os.close(handle)
 
 
+def show(page: str) -> None:
+    """Shows a page of tables on stderr, unless ``--quiet``; its cells are escaped already."""
+    if not _Talk.quiet:
+        print(page, file=sys.stderr, flush=True)
+
+
 def printable(text: str) -> str:
     """`text` without terminal escapes: control characters but newline and tab become visible."""
     if text.isprintable():
@@ -165,33 +175,52 @@ def printable(text: str) -> str:
 class Progress:
     """Progress on stderr: a bar on a terminal, else a plain line now and then.
 
-    An instance is the callback `(what, done, total)` that long work calls; total 0 is unknown.
+    An instance is the callback `(what, done, total)` that long work calls; total 0 is unknown. Both
+    forms say how long the rest will take, by the pace so far.
+
+    Args:
+        clock: Seconds that only go forward.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._bar: Any = None
         self._tasks: dict[str, Any] = {}
-        self._last_line = time.monotonic()
+        self._steps: dict[str, _Step] = {}
+        self._last_line = clock()
 
     def __call__(self, what: str, done: int, total: int) -> None:
         """Reports that `done` of `total` steps of `what` are over."""
         if _Talk.quiet:
             return
+        now = self._clock()
+        step = self._steps.get(what)
+        begins = step is None or done < step.done
+        if step is None or begins:
+            step = self._steps[what] = _Step(began=now, first=done)
+        step.done = done
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-            self._draw(what, done, total)
-        elif time.monotonic() - self._last_line > PLAIN_PROGRESS_SECONDS:
-            self._last_line = time.monotonic()
-            say(f"{what}: {done} of {total}" if total else f"{what}: {done}")
+            self._draw(what, done, total, begins)
+            return
+        left = step.left(now, total)
+        early = not step.shown and left is not None and left > PLAIN_PROGRESS_SECONDS
+        if now - self._last_line > PLAIN_PROGRESS_SECONDS or early:
+            self._last_line, step.shown = now, left is not None
+            ending = "" if left is None else f", about {duration(left)} left"
+            say(f"{what}: {done} of {total}{ending}" if total else f"{what}: {done}")
 
-    def _draw(self, what: str, done: int, total: int) -> None:
+    def _draw(self, what: str, done: int, total: int, begins: bool) -> None:
         if self._bar is None:
             from rich.console import Console
             from rich.progress import Progress as Bar
 
+            # Its columns by default are name, bar, share and the time that remains.
             self._bar = Bar(console=Console(stderr=True), transient=True)
             self._bar.start()
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total or None)
+        elif begins:
+            self._bar.reset(self._tasks[what], total=total or None)
         self._bar.update(self._tasks[what], completed=done, total=total or None)
 
     def close(self) -> None:
@@ -199,6 +228,32 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+@dataclass
+class _Step:
+    """Long work that was begun: when, from where, how far it is, and whether a line named it."""
+
+    began: float
+    first: int
+    done: int = 0
+    shown: bool = False
+
+    def left(self, now: float, total: int) -> float | None:
+        """Seconds that remain; null while the pace is not known."""
+        passed, made = now - self.began, self.done - self.first
+        if not total or made < 1 or passed < FIRST_ESTIMATE_SECONDS:
+            return None
+        return passed / made * (total - self.done)
+
+
+def duration(seconds: float) -> str:
+    """A time to wait, as people say it: ``25 s``, ``4 min``, ``2.5 h``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

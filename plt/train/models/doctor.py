@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plt.errors import ArtifactError
+from plt.train.method import Progress, silent
 from plt.train.models.backbone import load_tokenizer, pad_batch
 from plt.train.models.probes import PROBES
 from plt.train.models.scalar_head import RewardModel, build_reward_model, own_head
@@ -68,7 +69,11 @@ class Diagnosis:
 
 
 def diagnose(
-    model: str, device: str = "auto", dtype: str = "float32", max_length: int | None = None
+    model: str,
+    device: str = "auto",
+    dtype: str = "float32",
+    max_length: int | None = None,
+    progress: Progress = silent,
 ) -> Diagnosis:
     """Loads a model and checks on a few texts that it is read as it must be.
 
@@ -77,12 +82,13 @@ def diagnose(
         device: As `Compute.device`.
         dtype: As `Compute.dtype`.
         max_length: Tokens at most; None is the model's own, at most 1,024.
+        progress: Told of it where an embedded model must be made first.
 
     Raises:
         ArtifactError: The model cannot be loaded.
         UsageError: No such device or dtype, or `max_length` is too small.
     """
-    source, place = resolve_model(model), resolve_device(device)
+    source, place = resolve_model(model, progress), resolve_device(device)
     tokenizer = load_tokenizer(source)
     encoder = text_encoder(
         tokenizer, causal=source.causal, max_length=max_length or source.max_length

@@ -104,10 +104,12 @@ def cut_note(
     n_cut = sum(len(row) > encoder.max_length for row in rows)
     if not n_cut:
         return ()
-    return (
+    said = (
         f"{n_cut:,} of {len(answers):,} texts are longer than {encoder.max_length} tokens and lose"
-        " their middle (--max-length)",
+        " their middle (--max-length)"
     )
+    most = "; what is learnt is not what people judged" if 2 * n_cut >= len(answers) else ""
+    return (said + most,)
 
 
 def encode_prompt(encoder: TextEncoder, prompt: Sequence[Mapping[str, str]]) -> list[int]:

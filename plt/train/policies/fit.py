@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from trl import DPOConfig
 
 from plt.data.tables.preferences import Preferences
 from plt.train.features.frozen import Features
@@ -12,7 +13,7 @@ from plt.train.features.reference import reference_log_probs
 from plt.train.judgements import read_judgements
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.models.backbone import load_tokenizer
-from plt.train.models.log_probs import cut_note, encode_answers
+from plt.train.models.log_probs import Answer, cut_note, encode_answers
 from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import TextEncoder
 from plt.train.people.shape import UserModelShape
@@ -68,13 +69,24 @@ def fit_policy(
     speed = speed_of(settings, len(train))
     n_drawn = speed.steps * speed.pairs_per_step
     pairs = told_pairs(train, known, n_drawn, training_seed(ctx.seed))
-    source = resolve_model(settings.model)
+    source = resolve_model(settings.model, ctx.compute.progress)
     window = window_beside(source, settings.window, shape.n_tokens)
     encoder = encoder_of(load_tokenizer(source), source, window)
+    answers, cut = read_answers(encoder, pairs.told, ctx)
     trained = trained_of(settings)
     network, begun = _untrained(source, encoder, trained, shape, len(known.users), ctx)
     reference = _reference(pairs.texts, source, encoder, network, trained, ctx.compute)
-    losses, cut = _train(network, encoder, pairs, reference, source, settings, ctx, speed)
+    objective = objective_of(settings, shape)
+    losses = train_policy(
+        network,
+        encoder.tokenizer,
+        answers,
+        policy_rows(pairs, reference),
+        objective,
+        _arguments(pairs, source, settings, ctx, speed, len(objective.branches)),
+        speed.users_rate,
+        ctx.compute.progress,
+    )
     policy = Policy(
         source=source,
         trained=trained,
@@ -97,41 +109,37 @@ def fit_policy(
     return policy, notes
 
 
-def _train(
-    network: PolicyNetwork,
-    encoder: TextEncoder,
+def read_answers(
+    encoder: TextEncoder, told: Texts, ctx: TrainContext
+) -> tuple[list[Answer], tuple[str, ...]]:
+    """Token ids of every text, and what must be said of those that are cut.
+
+    That is said at once: nobody should wait for a policy that learns from what is left of texts.
+    """
+    answers = encode_answers(encoder, told.prompts, told.responses)
+    cut = cut_note(encoder, told.prompts, told.responses, answers)
+    for sentence in cut:
+        ctx.report(sentence)
+    return answers, cut
+
+
+def _arguments(
     pairs: ToldPairs,
-    reference: Features,
     source: ModelSource,
     settings: DpoSettings,
     ctx: TrainContext,
     speed: Speed,
-) -> tuple[list[float], tuple[str, ...]]:
-    """Trains the network in place; the mean losses of logged intervals, and what must be said."""
-    shape = network.users.shape
-    objective = objective_of(settings, shape)
+    n_branches: int,
+) -> DPOConfig:
     columns = (pairs.told_chosen, pairs.told_rejected, pairs.confidence, pairs.user)
-    arguments = policy_arguments(
+    return policy_arguments(
         checkpoint_folder(pairs.told, columns, source, settings, ctx),
         speed,
         seed=training_seed(ctx.seed),
         device=resolve_device(ctx.compute.device),
         dtype=resolve_dtype(ctx.compute.dtype),
-        pairs_per_pass=ctx.compute.batch_size // (2 * len(objective.branches)),
+        pairs_per_pass=ctx.compute.batch_size // (2 * n_branches),
     )
-    told = pairs.told
-    answers = encode_answers(encoder, told.prompts, told.responses)
-    losses = train_policy(
-        network,
-        encoder.tokenizer,
-        answers,
-        policy_rows(pairs, reference),
-        objective,
-        arguments,
-        speed.users_rate,
-        ctx.compute.progress,
-    )
-    return losses, cut_note(encoder, told.prompts, told.responses, answers)
 
 
 def speed_of(settings: PolicySettings, n_rows: int) -> Speed:

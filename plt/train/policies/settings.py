@@ -1,6 +1,7 @@
 """What every policy can be told: the model that it begins from, and how much of it is trained."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,36 +16,55 @@ PairLoss = Literal[
 
 SMOOTHED: tuple[PairLoss, ...] = ("robust", "exo_pair")
 EPOCHS = 2.0
-EMBEDDED_STEPS = 50
-EMBEDDED_LENGTH = 256
 RATES = {"lora": 5e-5, "full": 1e-6, "soft-prompt": 5e-5}
-EMBEDDED_RATES = {"lora": 2e-3, "full": 1e-3, "soft-prompt": 1e-3}
 USERS_FASTER = 10.0
-EMBEDDED_USERS_RATE = 1e-2
-EMBEDDED = "builtin:"
+
+
+@dataclass(frozen=True)
+class ToyDefaults:
+    """What is chosen for a model of some 100,000 weights instead of the paper's values.
+
+    Attributes:
+        steps: Of the optimiser.
+        window: Tokens of prompt and response; None is the model's own.
+        users_rate: Smallest learning rate of the users' tokens.
+    """
+
+    steps: int
+    window: int | None = None
+    users_rate: float = 1e-2
+
+
+TOY_RATES = {"lora": 2e-3, "full": 1e-3, "soft-prompt": 1e-3}
+TOYS: Mapping[str, ToyDefaults] = {
+    "builtin:small": ToyDefaults(steps=200),
+    "builtin:tiny": ToyDefaults(steps=50, window=256),
+}
+"""Embedded models on which a policy is a matter of a minute; any other model, embedded or not, has
+the defaults of the paper."""
 
 
 @dataclass(frozen=True)
 class PolicySettings:
     """The language model and how it is trained; None leaves a choice to plt.
 
-    The embedded model begins with random weights, so for ``builtin:*`` the defaults are others
-    than the paper's, and the notes of a run say which were taken.
+    For the toy models (`TOYS`) the defaults are others than the paper's, and the notes of a run say
+    which were taken.
 
     Attributes:
-        model: Where it begins, and the reference that it is held to: ``builtin:tiny``, a folder, a
+        model: Where it begins, and the reference that it is held to: ``builtin:small``, a folder, a
             hub id, or a finished run of `sft`.
         tune: ``lora`` trains low-rank adapters (Li et al. 2024; the default), ``full`` every
-            weight (the default for ``builtin:*``), ``soft-prompt`` nothing but the users' tokens.
+            weight (the default for toys), ``soft-prompt`` nothing but the users' tokens.
         max_length: Tokens of prompt and response at most; None is the model's own, at most 1,024;
-            for ``builtin:*``, which spells, 256.
-        epochs: Passes over the judgements. The paper's 2; for ``builtin:*`` 50 steps instead, a
-            minute or two on a CPU.
+            for ``builtin:tiny``, which spells, 256.
+        epochs: Passes over the judgements. The paper's 2; for toys steps instead, 200 from
+            ``builtin:small`` and 50 from ``builtin:tiny``.
         max_steps: Steps of the optimiser, instead of epochs; rows that these do not reach are
             never read.
         learning_rate: Peak of a cosine after a warm-up over a tenth of the steps. 5e-5 for
-            ``lora`` (the paper) and ``soft-prompt``, 1e-6 for ``full`` (TRL's own); for
-            ``builtin:*`` 2e-3 and 1e-3.
+            ``lora`` (the paper) and ``soft-prompt``, 1e-6 for ``full`` (TRL's own); for toys 2e-3
+            and 1e-3.
         pairs_per_step: Judgements a step of the optimiser. The paper's 32 rows are 16 judgements,
             each once as the user's and once as the generic user's.
         lora_rank: Rank of the adapters (8 in the paper).
@@ -54,7 +74,7 @@ class PolicySettings:
             reference never sees it, as printed in the paper.
     """
 
-    model: str = "builtin:tiny"
+    model: str = "builtin:small"
     tune: PolicyTune | None = None
     max_length: int | None = None
     epochs: float | None = None
@@ -90,24 +110,24 @@ class PolicySettings:
         return found
 
     @property
-    def embedded(self) -> bool:
-        """Whether it begins from an embedded model, whose weights are random."""
-        return self.model.startswith(EMBEDDED)
+    def toy(self) -> ToyDefaults | None:
+        """Its own defaults where it begins from a toy model."""
+        return TOYS.get(self.model)
 
     @property
     def tuned(self) -> PolicyTune:
         """`tune`, chosen."""
-        return self.tune or ("full" if self.embedded else "lora")
+        return self.tune or ("full" if self.toy else "lora")
 
     @property
     def window(self) -> int | None:
         """`max_length`, chosen; None is the model's own."""
-        return self.max_length or (EMBEDDED_LENGTH if self.embedded else None)
+        return self.max_length or (self.toy.window if self.toy else None)
 
     @property
     def rate(self) -> float:
         """`learning_rate`, chosen."""
-        return self.learning_rate or (EMBEDDED_RATES if self.embedded else RATES)[self.tuned]
+        return self.learning_rate or (TOY_RATES if self.toy else RATES)[self.tuned]
 
     @property
     def targets(self) -> tuple[str, ...] | None:
@@ -120,8 +140,8 @@ class PolicySettings:
         """Steps of the optimiser on that many rows."""
         if self.max_steps is not None:
             return self.max_steps
-        if self.epochs is None and self.embedded:
-            return EMBEDDED_STEPS
+        if self.epochs is None and self.toy:
+            return self.toy.steps
         return math.ceil(math.ceil(n_rows / self.pairs_per_step) * (self.epochs or EPOCHS))
 
     def describe(self, n_rows: int, n_trained: int) -> str:
@@ -187,8 +207,8 @@ class PersonalSettings(DpoSettings):
             free weights.
         generic_offset: Whether an individual is an offset from the generic user e_0.
         users_learning_rate: Of the users' tokens; ten times that of the weights of a mixture. Ten
-            times `learning_rate`, and at least 0.01 for ``builtin:*``; the paper has one rate,
-            which is slow for soft tokens.
+            times `learning_rate`, and at least 0.01 for toys; the paper has one rate, which is
+            slow for soft tokens.
         adapt_steps: Steps on the answers of a newcomer, of whom only the offset (or mixture) moves.
     """
 
@@ -223,9 +243,7 @@ class PersonalSettings(DpoSettings):
     def users_rate(self) -> float:
         """`users_learning_rate`, chosen."""
         usual = USERS_FASTER * self.rate
-        return self.users_learning_rate or (
-            max(EMBEDDED_USERS_RATE, usual) if self.embedded else usual
-        )
+        return self.users_learning_rate or (max(self.toy.users_rate, usual) if self.toy else usual)
 
     @property
     def shape(self) -> UserModelShape:

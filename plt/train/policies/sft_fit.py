@@ -8,10 +8,9 @@ from plt.errors import DataError
 from plt.train.judgements import read_judgements
 from plt.train.method import IntArray, TrainContext
 from plt.train.models.backbone import load_tokenizer
-from plt.train.models.log_probs import cut_note, encode_answers
 from plt.train.models.source import resolve_model
 from plt.train.people.soft_users import UserModel
-from plt.train.policies.fit import NOBODY, speed_of, trained_of
+from plt.train.policies.fit import NOBODY, read_answers, speed_of, trained_of
 from plt.train.policies.network import PolicyNetwork, trainable
 from plt.train.policies.pairs import ToldPairs, known_people, told_pairs
 from plt.train.policies.policy import Policy
@@ -54,8 +53,9 @@ def fit_language_model(
     known = known_people(prefs, judgements, ctx, personal=False, use_profile=settings.use_profile)
     pairs = told_pairs(train, known, len(train), 0)
     rows = _imitated(pairs, chosen_only)
-    source = resolve_model(settings.model)
+    source = resolve_model(settings.model, ctx.compute.progress)
     encoder = encoder_of(load_tokenizer(source), source, window_beside(source, settings.window, 0))
+    answers, cut = read_answers(encoder, pairs.told, ctx)
     seed = training_seed(ctx.seed)
     trained = trained_of(settings)
     model = trainable(source, trained, ctx.compute.dtype, seed)
@@ -68,7 +68,6 @@ def fit_language_model(
         dtype=resolve_dtype(ctx.compute.dtype),
         texts_per_pass=ctx.compute.batch_size,
     )
-    answers = encode_answers(encoder, pairs.told.prompts, pairs.told.responses)
     n_trained = sum(weight.numel() for weight in trained_weights(model).values())
     losses = train_language_model(
         model, encoder.tokenizer, answers, rows, arguments, ctx.compute.progress, whole=whole
@@ -88,7 +87,6 @@ def fit_language_model(
         encoder=encoder,
         whole=True,
     )
-    cut = cut_note(encoder, pairs.told.prompts, pairs.told.responses, answers)
     return policy, (settings.describe(len(rows), n_trained), *cut, *known.notes)
 
 

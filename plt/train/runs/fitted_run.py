@@ -10,7 +10,7 @@ from typing import Any
 from plt.data.run import CONFIG, MODEL, Run, load_run
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError
-from plt.train.method import Compute, Method
+from plt.train.method import Compute, Method, Progress, silent
 from plt.train.models.source import resolve_model
 from plt.train.registry import load_class, method_card
 from plt.train.runs.scoring import Label, Scores, score_pairs
@@ -73,14 +73,18 @@ class FittedRun:
         return sorted(user for user in judges if user not in known)
 
 
-def model_fingerprint(settings: Mapping[str, object]) -> str | None:
+def model_fingerprint(settings: Mapping[str, object], progress: Progress = silent) -> str | None:
     """The fingerprint of the backbone that a config names, or None when it names none.
+
+    Args:
+        settings: The resolved config of a method.
+        progress: Told of it where an embedded model must be made first.
 
     Raises:
         ArtifactError: The model is not there, or not one that plt loads.
     """
     name = settings.get("model")
-    return resolve_model(name).fingerprint if isinstance(name, str) else None
+    return resolve_model(name, progress).fingerprint if isinstance(name, str) else None
 
 
 def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
@@ -92,14 +96,15 @@ def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
     run = load_run(path)
     if not (path / MODEL).is_dir():
         raise ArtifactError(f"{path} holds no model", hint="plt train DATA --method METHOD")
+    compute = compute or Compute()
     trained_on = run.identity.inputs.get("model")
     settings = run.identity.config.get("set", {})
-    if trained_on is not None and model_fingerprint(settings) != trained_on:
+    if trained_on is not None and model_fingerprint(settings, compute.progress) != trained_on:
         raise ArtifactError(
             f"{settings['model']} holds other weights than when {path} was trained",
             hint=f"plt train --config {path / CONFIG}",
         )
     method_class = load_class(method_card(run.identity.method).target)
     loader: Any = method_class  # what a card names is a Method; the contract suite checks it
-    method: Method = loader.load(path / MODEL, compute or Compute())
+    method: Method = loader.load(path / MODEL, compute)
     return FittedRun(run, method)

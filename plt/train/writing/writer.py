@@ -135,7 +135,7 @@ def load_model_writer(model: str, compute: Compute) -> BareModel:
     Raises:
         ArtifactError: There is no such model, or it writes no text.
     """
-    source = resolve_model(model)
+    source = resolve_model(model, compute.progress)
     loaded = load_language_model(source, resolve_dtype(compute.dtype))
     encoder = text_encoder(load_tokenizer(source), causal=True, max_length=source.max_length)
     return BareModel(source.name, loaded, encoder, source)

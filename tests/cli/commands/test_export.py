@@ -16,7 +16,7 @@ from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import read_preferences, write_preferences
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import read_table
-from plt.train.models.builtin import CHAT_TEMPLATE
+from plt.train.models.embedded.tiny import CHAT_TEMPLATE
 from tests.data.made_tables import crossed
 from tests.train.tiny_models import save_tiny
 

@@ -60,7 +60,8 @@ def test_of_many_persons_some_are_shown_and_nobody_always(
     table: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("plt.cli.pages.text_lengths.MAX_ROWS", 2)
-    line = ["train", "t.parquet", "--method", "p-dpo", "--set", "max_steps=1", "-o", "run", "-q"]
+    line = ["train", "t.parquet", "--method", "p-dpo", "--model", "builtin:tiny", "--no-baseline",
+            "--set", "max_steps=1", "-o", "run", "-q"]  # fmt: skip
     assert main(line) == 0
     capfd.readouterr()
     given = ["--prompts", "t.parquet", "--n-prompts", "1", "--max-new-tokens", "2", "--reference"]

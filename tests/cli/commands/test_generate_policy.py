@@ -13,7 +13,7 @@ from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import write_preferences
 from plt.data.tables.schema import GENERATIONS
 from plt.data.tables.table import read_table
-from plt.train.models.small import make_small_model
+from plt.train.models.embedded.untrained import make_small_model
 from plt.train.policies.policy import Policy
 from plt.train.runs.fitted_run import load_fitted_run
 from plt.train.writing.writer import Writer
@@ -26,8 +26,9 @@ def policy_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     prefs = split(crossed(3, 12), SplitPlan(by="pair", unseen_users=0.0))
     write_preferences(prefs, tmp_path / "t.parquet")
-    line = ["train", "t.parquet", "--method", "p-dpo", "--tune", "lora", "--set", "max_steps=2"]
-    assert main([*line, "--sham", "none", "-o", "run", "-q"]) == 0
+    line = ["train", "t.parquet", "--method", "p-dpo", "--model", "builtin:tiny", "--tune", "lora"]
+    brief = ["--set", "max_steps=2", "--sham", "none", "--no-baseline"]
+    assert main([*line, *brief, "-o", "run", "-q"]) == 0
     return tmp_path / "run"
 
 
@@ -68,8 +69,8 @@ def test_a_policy_writes_as_its_users_as_nobody_and_as_it_was(
 def test_a_policy_without_users_writes_as_nobody(
     policy_run: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["train", "t.parquet", "--method", "dpo", "--tune", "lora", "--set", "max_steps=1"]
-    assert main([*line, "--sham", "none", "-o", "blind", "-q"]) == 0
+    line = ["train", "t.parquet", "--method", "dpo", "--model", "builtin:tiny", "--tune", "lora"]
+    assert main([*line, "--set", "max_steps=1", "--sham", "none", "-o", "blind", "-q"]) == 0
     texts = write("blind", "--reference")
     assert texts["control"].cast(pl.String).to_list() == ["generic"] * 3 + ["reference"] * 3
     fitted: Any = load_fitted_run(Path("blind")).method

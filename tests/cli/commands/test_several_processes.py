@@ -118,7 +118,8 @@ def test_a_policy_learns_and_writes_in_two_processes_as_in_one(
     people(tmp_path, monkeypatch)
     monkeypatch.setenv("PLT_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(here)
-    line = ["train", "t.parquet", "--method", "pdpo", "--set", "max_steps=4", "--no-baseline"]
+    line = ["train", "t.parquet", "--method", "pdpo", "--model", "builtin:tiny",
+            "--set", "max_steps=4", "--no-baseline"]  # fmt: skip
     line += ["--set", "pairs_per_step=8", "--train-size", "64"]
     run = tmp_path / launch(tmp_path, *line, "--runs", "two").stdout.strip()
     monkeypatch.chdir(tmp_path)

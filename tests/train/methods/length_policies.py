@@ -22,7 +22,7 @@ from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import Preferences
 from plt.train.judgements import training_view
 from plt.train.method import Compute, TrainContext
-from plt.train.models.small import SmallModel, make_small_model
+from plt.train.models.embedded.untrained import SmallModel, make_small_model
 from plt.train.registry import make_method
 from plt.train.runs.scoring import Label, score_pairs
 

@@ -10,7 +10,7 @@ from transformers.pytorch_utils import Conv1D
 
 from plt.errors import ArtifactError
 from plt.train.models.backbone import load_backbone, load_body
-from plt.train.models.builtin import tiny_model, tiny_reward_model
+from plt.train.models.embedded.tiny import tiny_model, tiny_reward_model
 from plt.train.models.scalar_head import own_head
 from plt.train.models.source import ARCHITECTURES, lora_targets, resolve_model
 from tests.train.tiny_models import save_tiny, tiny_body

@@ -12,7 +12,7 @@ from plt.errors import ArtifactError
 from plt.train.judgements import distinct_texts, training_view
 from plt.train.method import FloatArray, TrainContext
 from plt.train.methods.baselines.pretrained import Config, Pretrained
-from plt.train.models.builtin import tiny_reward_model
+from plt.train.models.embedded.tiny import tiny_reward_model
 from tests.contracts.population import population
 from tests.train.methods.tables import judged
 from tests.train.tiny_models import save_tiny

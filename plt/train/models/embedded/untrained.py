@@ -1,9 +1,10 @@
 """A small causal language model for texts of a narrow world: own tokenizer, random weights.
 
 `builtin:tiny` spells every byte. On the simulators' texts a tokenizer of their own words makes
-texts five times shorter, and a model of 130,000 weights then learns to write like them within
-minutes on a CPU: make it here, train it with the method `sft` (``learn=text``), and give that run
-to the policies as ``--model``.
+texts five times shorter, and a model of 130,000 weights then learns to write like them within a
+minute on a CPU. `builtin:small` is one that has learnt `synthetic:length`; for texts of another
+world make one here, train it with the method `sft` (``learn=text``), and give that run to the
+policies as ``--model``.
 """
 
 from collections.abc import Iterable
@@ -11,13 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.judgements import distinct_texts, training_view
-from plt.train.models.builtin import SPECIAL_TOKENS, byte_level, chat_tokenizer
-from plt.train.runtime.devices import quiet
+from plt.train.models.embedded.tiny import SPECIAL_TOKENS, byte_level, chat_tokenizer
 from plt.train.runtime.seeds import training_seed
 
 
@@ -66,7 +64,10 @@ def make_small_model(
         UsageError: The folder holds something already.
         DataError: The table has no split.
     """
+    import torch
     from transformers import AutoConfig, AutoModelForCausalLM
+
+    from plt.train.runtime.devices import quiet
 
     if folder.exists() and any(folder.iterdir()):
         raise UsageError(f"{folder} holds files already", hint="choose another folder")

@@ -6,19 +6,11 @@ trains or scores with a causal model runs in seconds, offline, the same way as w
 head, so it stands for a public reward model, of an arbitrary taste.
 """
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
-from plt.data.cache import CACHE_ELSEWHERE
-from plt.data.tables.files import cannot_write
+from plt.train.method import Progress, silent
+from plt.train.models.embedded.kept import made_once
 
 SPECIAL_TOKENS = ("<|pad|>", "<|bos|>", "<|im_start|>", "<|im_end|>")
 CHAT_TEMPLATE = (
@@ -39,45 +31,23 @@ CONFIG: dict[str, Any] = {
     "max_position_embeddings": 2048,
     "tie_word_embeddings": True,
 }
+RECIPE = [RECIPE_VERSION, CONFIG, SEED, SPECIAL_TOKENS, CHAT_TEMPLATE]
 
 
-def tiny_model(cache: Path) -> Path:
+def tiny_model(cache: Path, progress: Progress = silent) -> Path:
     """The folder of `builtin:tiny` under `cache`, written when it is not there yet.
 
     Raises:
         ArtifactError: The cache cannot be written.
     """
-    return _made("tiny", cache, _write_language_model)
+    del progress  # it takes no time
+    return made_once("tiny", RECIPE, cache, _write_language_model)
 
 
-def tiny_reward_model(cache: Path) -> Path:
+def tiny_reward_model(cache: Path, progress: Progress = silent) -> Path:
     """As `tiny_model`, the folder of `builtin:tiny-reward`."""
-    return _made("tiny-reward", cache, _write_reward_model)
-
-
-def _made(kind: str, cache: Path, write: Callable[[Path], None]) -> Path:
-    """The folder of a model; two processes may ask at once: the first rename wins."""
-    recipe = json.dumps(
-        [RECIPE_VERSION, CONFIG, SEED, SPECIAL_TOKENS, CHAT_TEMPLATE], sort_keys=True
-    )
-    name = f"builtin-{kind}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    target = cache / "models" / name
-    if target.is_dir():
-        return target
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{name}."))
-    except OSError as error:
-        raise cannot_write(target, error, CACHE_ELSEWHERE) from error
-    try:
-        write(temporary)
-        os.rename(temporary, target)
-    except (OSError, SafetensorError) as error:
-        if not target.is_dir():
-            raise cannot_write(target, error, CACHE_ELSEWHERE) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return target
+    del progress
+    return made_once("tiny-reward", RECIPE, cache, _write_reward_model)
 
 
 def _write_language_model(folder: Path) -> None:

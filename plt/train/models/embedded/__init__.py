@@ -1,0 +1,1 @@
+"""Models that need no network: what there is (`cards`), and how each comes to be."""
