@@ -172,8 +172,8 @@ def test_a_single_cell_is_waited_for_and_taken_over_from_the_killed(
         assert f"length: process {other.number} on " in waiting.stderr.readline()
         other.kill()
         began = time.monotonic()
-        out, err = waiting.communicate(timeout=60)
-        assert time.monotonic() - began < 10
+        out, err = waiting.communicate(timeout=80)
+        assert time.monotonic() - began < 80  # not the 90 s after which a silent holder is stale
         assert waiting.returncode == 0
         assert "length: resuming runs/length-" in err
         assert [event["process"] for event in claims(folder / out.strip())] == [
