@@ -1,4 +1,9 @@
-"""Several responses with scores as pairs: the one way from ratings to preferences."""
+"""Several responses with scores as pairs: the one way from ratings to preferences.
+
+What one person rated for one prompt is a *list*. Its pairs share its ratings, so no two of them are
+two acts of judging: two systems that wrote the same text are one response of the list, with the
+mean of its scores. Only another list can repeat a pair.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,6 +18,11 @@ MAX_PAIRS = 5_000_000
 SCORE_TIE = "score tie"
 NO_SCORE = "no score"
 NO_RESPONSE = "score without a response"
+SAME_TEXT = "same text again in one list, scores averaged"
+SCORE_DIGITS = 12
+"""Of a mean: one of .1, .2 and .3 is the score .2, and not .2 and a rounding error above it."""
+ROUNDING = 4e-16
+"""Relative error of a difference of two decimal numbers."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +71,15 @@ def pairs_of_ratings(
     Args:
         ratings: One row a scored response: `list` (any integer: what one person rated for one
             prompt), `seed_text` (what names that list in the draw of random pairs), `response`,
-            `score` (higher is better; null is not rated) and `source` (null where unknown).
+            `score` (higher is better; null is not rated) and `source` (null where unknown). Equal
+            texts of a list become one response, whose source is unknown where they differ in it.
         rule: Which pairs.
         name: How the data is called in messages.
 
     Returns:
         One row a pair: `list`, `response_1`, `response_2`, `label`, `score_1`, `score_2`,
-        `source_1`, `source_2`; and how many were dropped, by reason (`score tie` counts pairs,
-        `no score` and `score without a response` count ratings).
+        `source_1`, `source_2`, no two responses twice in a list; and how many were dropped, by
+        reason (`score tie` counts pairs, the others count ratings).
 
     Raises:
         DataError: More than 5 million pairs would come out.
@@ -78,8 +89,9 @@ def pairs_of_ratings(
         NO_SCORE: ratings.filter(has_response & ~has_score).height,
         NO_RESPONSE: ratings.filter(~has_response & has_score).height,
     }
-    rated = ratings.filter(has_response & has_score)
-    rated = rated.sort("list", "response", "source", "score", nulls_last=True)
+    every = ratings.filter(has_response & has_score)
+    rated = _distinct_responses(every)
+    dropped[SAME_TEXT] = every.height - rated.height
     lists = rated.group_by("list", maintain_order=True).agg(
         pl.len().alias("n"), pl.col("seed_text").first()
     )
@@ -100,8 +112,22 @@ def pairs_of_ratings(
         kept = pairs.filter(gap != 0).with_columns(label=higher)
         dropped[SCORE_TIE] = pairs.height - kept.height
         return kept, dropped
-    tied = gap.abs() < rule.tie_below
+    # Decimals are rounded as they are read: .3 - .25 falls short of .05 by less than this.
+    rounding = ROUNDING * (pl.col("score_1").abs() + pl.col("score_2").abs())
+    tied = (gap == 0) | (gap.abs() < rule.tie_below - rounding)
     return pairs.with_columns(label=pl.when(tied).then(0.5).otherwise(higher)), dropped
+
+
+def _distinct_responses(rated: pl.DataFrame) -> pl.DataFrame:
+    """One row a text of a list, sorted by both."""
+    score, source = pl.col("score"), pl.col("source")
+    low, mean = score.min(), score.mean().round_sig_figs(SCORE_DIGITS)
+    rated = rated.sort("list", "response", "score")  # So that a mean has one order of adding.
+    return rated.group_by("list", "response", maintain_order=True).agg(
+        pl.col("seed_text").first(),
+        score=pl.when(low == score.max()).then(low).otherwise(mean),
+        source=pl.when(source.n_unique() == 1).then(source.first()),
+    )
 
 
 def _refuse_too_many(sizes: np.ndarray, rule: PairRule, name: str) -> None:

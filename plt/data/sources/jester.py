@@ -29,7 +29,7 @@ FILES = ("items.jsonl", "ratings.jsonl")
 LICENSE = "research use (Eigentaste, UC Berkeley)"
 SIZE = "1.2 MB"
 HOMEPAGE = "https://github.com/mhahsler/recommenderlab"
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 PROMPT = "Tell me a joke."
 RULE = PairRule("random", 40)

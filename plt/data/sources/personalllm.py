@@ -7,6 +7,7 @@ Wide rows: `prompt`, `response_1` to `response_8` (with `response_i_model` where
 columns `response_i_RM`. The reward models have different scales, so every score is standardised by
 the published mean and standard deviation before scores are mixed. `beaver_7b` is a cost model: its
 sign is taken from the data (positive where it agrees with the mean of the other nine), and said.
+Responses of one text are one response with its mean scores, and nobody judges a pair twice.
 
 Variants:
     archetypes (the default): ten users, each one reward model. Every user judges the same four
@@ -36,7 +37,7 @@ REVISION: str | None = None
 FILES = ("data/train-*.parquet", "data/test-*.parquet")
 LICENSE = "CC-BY-4.0"
 SIZE = "92 MB"
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 N_RESPONSES = 8
 # Mean and standard deviation of each reward model, as its authors publish them.
@@ -55,6 +56,7 @@ SCALES: Mapping[str, tuple[float, float]] = {
 COST_MODEL = "beaver_7b"
 ARCHETYPE_RULE = PairRule("random", 4)
 VARIANTS = (None, "archetypes", "dirichlet")
+SAME_PAIR = "same pair again under one prompt"
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,7 @@ def read_scored(raw: Path, say: Say = warn) -> Scored:
     scores = np.concatenate(blocks)
     if len(scores) == 0:
         raise DataError(f"{raw} has no rows")
+    _average_equal_texts(scores, responses)
     scores = _turn_cost(scores, say)
     meta = Meta(dataset="personalllm", license=LICENSE, source_hash=joined_hash(tables))
     return Scored(prompts, responses, sources, scores, splits, meta)
@@ -160,7 +163,7 @@ def archetypes(scored: Scored, rule: PairRule = ARCHETYPE_RULE) -> Preferences:
         pairs, counts = pairs_of_ratings(ratings, rule, "personalllm")
         parts.append(pairs.with_columns(user_id=pl.lit(model)))
         dropped = {why: dropped.get(why, 0) + count for why, count in counts.items()}
-    return build(_with_prompts(pl.concat(parts), scored), scored.meta.with_dropped(dropped))
+    return _judged_once(pl.concat(parts), scored, scored.meta.with_dropped(dropped))
 
 
 def simulate_users(scored: Scored, population: Population) -> Preferences:
@@ -200,13 +203,25 @@ def simulate_users(scored: Scored, population: Population) -> Preferences:
     dropped = {"score tie": frame.height - kept.height, "incomplete scores": n - len(complete)}
     truth = {"simulator": "personalllm-dirichlet", "models": list(SCALES), **asdict(population)}
     meta = replace(scored.meta, dataset="personalllm:dirichlet", truth=truth)
-    return build(_with_prompts(kept, scored), meta.with_dropped(dropped))
+    return _judged_once(kept, scored, meta.with_dropped(dropped))
 
 
 def user_weights(population: Population) -> np.ndarray:
     """The weights of every user, shape (users, reward models), in the order of `SCALES`."""
     draw = np.random.default_rng([population.seed, 0])
     return draw.dirichlet(np.full(len(SCALES), population.alpha), size=population.n_users)
+
+
+def _judged_once(pairs: pl.DataFrame, scored: Scored, meta: Meta) -> Preferences:
+    """The table. A reward model has one opinion of a pair, however many rows show the pair."""
+    sides = ("response_1", "response_2")
+    prompts = pl.Series("_prompt", scored.prompts, dtype=pl.String)
+    keyed = pairs.with_columns(
+        prompts.gather(pairs["list"]), _low=pl.min_horizontal(sides), _high=pl.max_horizontal(sides)
+    )
+    once = keyed.unique(["user_id", "_prompt", "_low", "_high"], keep="first", maintain_order=True)
+    dropped = {SAME_PAIR: keyed.height - once.height}
+    return build(_with_prompts(once, scored), meta.with_dropped(dropped))
 
 
 def _with_prompts(pairs: pl.DataFrame, scored: Scored) -> pl.DataFrame:
@@ -234,6 +249,18 @@ def _scores(table: RawTable, names: Sequence[str]) -> np.ndarray:
         for name in names
     ]
     return np.array(columns, dtype=float).reshape(len(names), len(SCALES), -1).transpose(2, 0, 1)
+
+
+def _average_equal_texts(scores: np.ndarray, responses: Sequence[Sequence[str | None]]) -> None:
+    """Gives equal responses of a row their mean score, in place: they are one response."""
+    for row, texts_of_row in enumerate(responses):
+        if len(set(texts_of_row)) == len(texts_of_row):
+            continue
+        for text in set(texts_of_row) - {None}:
+            same = [i for i, other in enumerate(texts_of_row) if other == text]
+            known = (~np.isnan(scores[row, same])).sum(axis=0)
+            total = np.nansum(scores[row, same], axis=0)
+            scores[row, same] = np.where(known, total / np.maximum(known, 1), np.nan)
 
 
 def _turn_cost(scores: np.ndarray, say: Say) -> np.ndarray:

@@ -9,10 +9,11 @@ answer, later two samples of the chosen one; `score` is 1 to 100, `if_chosen` ma
 that the conversation went on with.
 
 A pair is the chosen response of a turn against each other one; the prompt is the conversation so
-far with the chosen responses, and `group` is the conversation. Dropped and counted: equal scores
-(the source then marks one at random), a chosen response that scored lower, turns without exactly
-one chosen text or with an empty prompt (the source writes "EMPTY STRING"), and what follows a turn
-that has no chosen response. `subset` is the conversation type.
+far with the chosen responses, and `group` is the conversation. Equal texts of a turn are one
+response with the mean of their scores. Dropped and counted: equal scores (the source then marks one
+at random), a chosen response that scored lower, turns without exactly one chosen text or with an
+empty prompt (the source writes "EMPTY STRING"), and what follows a turn that has no chosen
+response. `subset` is the conversation type.
 
 The profile is the person's self-description and the traits that they said matter to them, ranked
 by the value they gave (`stated_prefs`). `order_stated_prefs`, which public code ranks by, is the
@@ -30,8 +31,16 @@ import polars as pl
 
 from plt.data.reading.conversation import Message, prompt_series
 from plt.data.reading.field_map import require
+from plt.data.reading.ratings import SAME_TEXT
 from plt.data.reading.raw_files import RawTable, Say, find_files, joined_hash, read, warn
-from plt.data.sources.prism_dialogues import Answer, Dialogue, Prism, Turn, chosen_of
+from plt.data.sources.prism_dialogues import (
+    Answer,
+    Dialogue,
+    Prism,
+    Turn,
+    chosen_of,
+    distinct_answers,
+)
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
@@ -41,7 +50,7 @@ REVISION: str | None = None
 FILES = ("conversations.jsonl", "survey.jsonl")
 LICENSE = "CC-BY-4.0 (human texts), CC-BY-NC-4.0 (model texts)"
 SIZE = "about 100 MB"
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 EMPTY = "EMPTY STRING"
 VARIANTS = (None, "prlhf", "lore", "plus")
 N_CONVERSATIONS = 8011
@@ -224,7 +233,7 @@ def _pairs(dialogue: Dialogue, dropped: Counter[str]) -> Iterator[dict[str, Any]
             dropped[NO_CHOSEN] += 1
         else:
             prompt = [*history, {"role": "user", "content": turn.prompt}]
-            yield from _turn_pairs(prompt, chosen, turn.answers, dropped)
+            yield from _turn_pairs(prompt, turn.answers, dropped)
             history = [*prompt, {"role": "assistant", "content": chosen.text}]
             continue
         dropped[AFTER_GAP] += len(dialogue.turns) - position - 1
@@ -232,9 +241,12 @@ def _pairs(dialogue: Dialogue, dropped: Counter[str]) -> Iterator[dict[str, Any]
 
 
 def _turn_pairs(
-    prompt: list[Message], chosen: Answer, answers: Sequence[Answer], dropped: Counter[str]
+    prompt: list[Message], answers: Sequence[Answer], dropped: Counter[str]
 ) -> Iterator[dict[str, Any]]:
-    for other in answers:
+    distinct = distinct_answers(answers)
+    dropped[SAME_TEXT] += len(answers) - len(distinct)
+    chosen = next(answer for answer in distinct if answer.chosen)
+    for other in distinct:
         if other.chosen:
             continue
         if chosen.score is not None and other.score is not None and chosen.score <= other.score:

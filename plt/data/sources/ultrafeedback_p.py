@@ -8,7 +8,9 @@ the pairwise re-release with the columns `attributes`, `chosen`, `rejected`.
 Row: `instruction`, `completions` of up to four {model, response, annotations {ATTRIBUTE {Rating}}};
 a rating is 1 to 5 or "N/A". A user is an attribute and prefers the response with the higher rating;
 all pairs of a prompt are made, and every user judges each. Ties are dropped and counted, where the
-published generator decides them at random and so makes disagreement out of nothing. The re-release
+published generator decides them at random and so makes disagreement out of nothing. Completions of
+one text are one response, so that no user judges a pair of a prompt twice, in the re-release
+neither. The re-release
 stores `chosen` as one text "Human: ... Assistant: ..."; it is split behind the prompt, not at the
 first "Assistant:", which may stand in an answer.
 
@@ -24,7 +26,7 @@ import polars as pl
 
 from plt.data.reading.conversation import prompt_series, shared_prefix, to_messages
 from plt.data.reading.field_map import require, texts
-from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.ratings import SCORE_TIE, PairRule, pairs_of_ratings
 from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
@@ -38,13 +40,14 @@ FILES = (
 )  # fmt: skip
 LICENSE = "MIT"
 SIZE = "800 MB"
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 
 ATTRIBUTES = ("helpfulness", "honesty", "instruction_following", "truthfulness")
 USERS = {"p2": ATTRIBUTES[:2], "p4": ATTRIBUTES}
 CONTROVERSIAL = "-controversial"
 VARIANTS = (None, *USERS, *(name + CONTROVERSIAL for name in USERS))
 AGREED = "users agree"
+SAME_PAIR = "same pair again under one prompt"
 
 
 def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
@@ -157,8 +160,30 @@ def _released_pairs(table: RawTable, users: tuple[str, ...]) -> tuple[pl.DataFra
             "response_2": [row[3] for row in rows],
         },
         schema=dict.fromkeys(("user_id", "response_1", "response_2"), pl.String),
-    ).with_columns(prompt_series([to_messages(row[1]) for row in rows]), label=pl.lit(1.0))
-    return frame, {"user outside the variant": table.height - frame.height}
+    ).with_columns(prompt=pl.Series([row[1] for row in rows], dtype=pl.String))
+    once, dropped = _judged_once(frame)
+    once = once.with_columns(prompt_series([to_messages(text) for text in once["prompt"]]))
+    return once, {"user outside the variant": table.height - frame.height, **dropped}
+
+
+def _judged_once(pairs: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """One judgement a user and pair of a prompt, labelled.
+
+    A pair stands in the release once for each copy of its texts among the completions, all from one
+    rating of each copy. Where the copies contradict each other as often as not, nothing is known.
+    """
+    one, two = pl.col("response_1"), pl.col("response_2")
+    in_order = pl.when(one <= two)
+    sides = pairs.with_columns(
+        response_1=in_order.then(one).otherwise(two),
+        response_2=in_order.then(two).otherwise(one),
+        label=in_order.then(1.0).otherwise(0.0),
+    )
+    key = ["user_id", "prompt", "response_1", "response_2"]
+    once = sides.group_by(key, maintain_order=True).agg(pl.col("label").mean())
+    kept = once.filter(pl.col("label") != 0.5)
+    dropped = {SAME_PAIR: pairs.height - once.height, SCORE_TIE: once.height - kept.height}
+    return kept.with_columns(pl.col("label").round()), dropped
 
 
 def split_release(

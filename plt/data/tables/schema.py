@@ -71,7 +71,11 @@ PREFERENCES = TableSchema(
         Column("response_a", pl.String, "one answer; the hash decides which is `a`"),
         Column("response_b", pl.String, "the other answer"),
         Column("label", pl.Float32, "P(user prefers response_a); 0.5 is a tie", nullable=True),
-        Column("occurrence", pl.UInt16, "0, 1, ... when the user judged the same pair again"),
+        Column(
+            "occurrence",
+            pl.UInt16,
+            "0, 1, ... when the user judged the same pair again: another act of judging",
+        ),
         Column("split", pl.Enum(SPLITS), "of the pair", nullable=True),
         Column("user_split", pl.Enum(USER_SPLITS), "of the user", nullable=True),
         Column("dataset", pl.String, "source name"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plt.data.reading.ratings import PairRule, pairs_of_ratings
+from plt.data.reading.ratings import SAME_TEXT, PairRule, pairs_of_ratings
 from plt.errors import DataError
 
 
@@ -83,6 +83,14 @@ def test_tie_threshold_is_strict() -> None:
     }  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(-400, 400), st.integers(-400, 400), st.integers(1, 40))
+def test_tie_threshold_is_that_of_the_decimals(one: int, two: int, below: int) -> None:
+    rule = PairRule(tie_below=below / 20)
+    pairs, _ = pairs_of_ratings(ratings([[one / 20, two / 20]]), rule, "x")
+    assert (pairs["label"][0] == 0.5) == (abs(one - two) < below)
+
+
 def test_the_refusal_hints_at_a_number_that_is_accepted() -> None:
     lists = pl.DataFrame(
         {
@@ -104,4 +112,4 @@ def test_scores_that_belong_to_no_response_are_counted() -> None:
     )
     pairs, dropped = pairs_of_ratings(frame, PairRule(), "x")
     assert pairs.height == 1
-    assert dropped == {"no score": 0, "score without a response": 1, "score tie": 0}
+    assert dropped == {"no score": 0, "score without a response": 1, SAME_TEXT: 0, "score tie": 0}

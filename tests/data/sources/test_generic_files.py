@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plt.data.reading.ratings import SAME_TEXT
 from plt.data.sources.generic import GenericOptions, convert
 from plt.errors import PltError
 from tests.data.sources.generic_rows import PAIR, from_rows, jsonl, silent
@@ -32,20 +33,22 @@ def test_pandalm(shared_data: Path) -> None:
 def test_wmt(shared_data: Path) -> None:
     path = shared_data / "wmt_mqm_sxs" / "ende.jsonl.gz"
     prefs = convert(path, GenericOptions.parse(), silent)
-    assert prefs.meta.dropped == {"score tie": 3306, "identical responses": 154}
-    assert prefs.votes.height == 14_040 - 3306 - 154
+    # 104 segments, 3 raters each, 10 systems of which some wrote the same: 10,461 pairs of texts.
+    assert prefs.meta.dropped == {SAME_TEXT: 423, "score tie": 1873}
+    assert prefs.votes.height == 10_461 - 1873
     assert (prefs.votes["user_id"].n_unique(), prefs.votes["group"].n_unique()) == (10, 104)
     tied = convert(path, GenericOptions.parse(tie_below=0.05), silent)
-    assert tied.votes.height == 14_040 - 507
-    assert (tied.votes["label"] == 0.5).sum() == 3306 - (507 - 154)
+    assert tied.votes.height == 10_461
+    assert (tied.votes["label"] == 0.5).sum() == 1873
 
 
 def test_alpacaeval(shared_data: Path) -> None:
     score = "score=response_*_gpt4_vs_davinci003,response_*_gpt4turbo_vs_gpt4turbo"
     options = GenericOptions.parse(["response=response_*", "source=response_*_model", score])
     prefs = convert(shared_data / "alpacaeval_multi" / "eight_models.jsonl.gz", options, silent)
-    # 805 prompts, 28 pairs, 2 judges; 3 missing scores take 7 pairs each.
-    assert prefs.votes.height + sum(prefs.meta.dropped.values()) - 3 == 805 * 28 * 2 - 21
+    # 805 prompts, 8 responses, 2 judges, 3 scores missing: 44,221 pairs of different texts.
+    assert prefs.meta.dropped == {"no score": 3, SAME_TEXT: 128, "score tie": 14_894}
+    assert prefs.votes.height == 44_221 - 14_894
     assert set(prefs.votes["user_id"].unique()) == {"gpt4_vs_davinci003", "gpt4turbo_vs_gpt4turbo"}
 
 
