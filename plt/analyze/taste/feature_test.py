@@ -25,12 +25,17 @@ person with the margin s m for any s then has no expected score.
 The test assumes that the pooled model fits, and that a person's conversations are independent but
 for taste. What people ask about is part of the first: if everybody likes short answers to some
 questions and people differ in what they ask, that looks like taste, unless the pooled model knows
-the kind of question (it knows the length of the prompt and the turn).
+the kind of question (it knows the length of the prompt and the turn). So is quality: if good
+answers are long in some people's material and short in that of others, that looks like taste unless
+the pooled model knows who wrote them.
 
 `tests/golden/heterogeneity.json` holds measured rates and the command that makes them again. With
 300 users of 27 judgements in 5.7 conversations, random signs reject at 5 % in 3.3 to 6.3 % of 300
 data sets in each of 14 worlds without differences of taste (permutations in up to 13 %), and always
 where slopes of everybody change with a topic that half belongs to the person and is not known.
+Where good models write longer for half of the people and briefer for the others, they reject in 4
+to 6.7 % when the models are known (and find slopes that differ by .2 in 95 % of data sets of 200
+users), and in 95 % when they are not.
 """
 
 from dataclasses import dataclass

@@ -18,6 +18,7 @@ from plt.analyze.taste.conversations import find_cells
 from plt.analyze.taste.feature_test import TasteTest, heterogeneity_of_taste
 from plt.analyze.taste.pooled import Choices
 from plt.analyze.taste.random_slopes import SlopeGain, random_slope_gain
+from plt.analyze.taste.source_codes import source_codes
 from plt.analyze.taste.text_features import ENGLISH_ONLY, pair_features
 from plt.analyze.votes.votes import Repeats, read_rows
 from plt.data.tables.preferences import Preferences
@@ -30,11 +31,19 @@ MIN_GROUPS = 20
 MIN_SHARE = 0.01
 """A feature that differs in fewer judgements is left out: a handful of rows would decide."""
 
+KNOWN_SHARE = 0.95
+"""Below this share of responses whose source is known, quality may be mistaken for taste."""
+
 ASSUMPTION = (
     "This assumes that one pooled model of these features (with bends, products of two features,"
-    " and slopes that change with prompt length and turn) fits everybody alike, and that a"
-    " person's groups are independent but for taste. If everybody's taste depends on the question"
-    " in another way, people who ask different questions look like people of different taste."
+    " slopes that change with prompt length and turn, and {sources}) fits everybody"
+    " alike, and that a person's groups are independent but for taste. If everybody's taste depends"
+    " on the question in another way, people who ask different questions look like people of"
+    " different taste."
+)
+UNKNOWN_QUALITY = (
+    "Who wrote {share} is not known: if good responses are, say, longer in some people's material"
+    " and not in others', their quality looks like this taste."
 )
 
 
@@ -76,6 +85,8 @@ class Coverage:
         features_left_out: Features that differ in fewer than 1 % of the judgements.
         share_english: Share of the distinct responses that hold a common English word; in the
             others the features of `ENGLISH_ONLY` count nothing.
+        n_sources: Sources (models) with a quality in the pooled model.
+        share_sources: Share of the responses judged whose source is one of them.
     """
 
     n_judgments: int
@@ -88,6 +99,8 @@ class Coverage:
     dropped: Mapping[str, int] = field(default_factory=dict)
     features_left_out: tuple[str, ...] = ()
     share_english: float | None = None
+    n_sources: int = 0
+    share_sources: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -125,7 +138,7 @@ class HeterogeneityResult:
 
     @property
     def conclusion(self) -> str:
-        """One sentence in plain words."""
+        """One sentence in plain words, and a second where quality may be mistaken for taste."""
         n = self.coverage.n_users_tested
         if self.p_value is None:
             return f"Whether people differ in taste cannot be tested: {self.reasons['p_value']}."
@@ -137,8 +150,21 @@ class HeterogeneityResult:
         names = ", ".join(self.differing) or "these features taken together"
         said = f"The {n:,} users tested weigh {names} differently (p = {self.p_value:.2g})"
         if self.p_beyond_strength is not None and self.p_beyond_strength <= LEVEL:
-            return f"{said}, and not only more or less firmly (p = {self.p_beyond_strength:.2g})."
-        return f"{said}, though perhaps only more or less firmly{_in_brackets(self)}."
+            said += f", and not only more or less firmly (p = {self.p_beyond_strength:.2g})."
+        else:
+            said += f", though perhaps only more or less firmly{_in_brackets(self)}."
+        share = self.coverage.share_sources
+        if share >= KNOWN_SHARE:
+            return said
+        whose = f"{1 - share:.0%} of the responses" if share else "the responses"
+        return f"{said} {UNKNOWN_QUALITY.format(share=whose)}"
+
+    @property
+    def assumption(self) -> str:
+        """What the test takes for granted."""
+        n = self.coverage.n_sources
+        known = f"a quality of {'the one source' if n == 1 else f'each of {n} sources'}"
+        return ASSUMPTION.format(sources=known if n else "no quality of sources, which are unknown")
 
     def rows(self) -> list[dict[str, Any]]:
         """One row a feature, for tables."""
@@ -157,7 +183,7 @@ class HeterogeneityResult:
             "seed": self.seed,
             "reasons": dict(self.reasons),
             "conclusion": self.conclusion,
-            "assumption": ASSUMPTION,
+            "assumption": self.assumption,
         }
 
 
@@ -193,6 +219,7 @@ def heterogeneity(
         prefers_a=votes.prefers_a.astype(np.float64),
         users=votes.users,
         groups=votes.groups[votes.pairs],
+        sources=source_codes(prefs.votes, prefs.pairs["pair_id"], place),
     )
     dropped = {**votes.left_out, "tie": votes.n_ties, "repeat": _n_repeats(votes.repeats)}
     result = examine(choices, found.names, seed=seed, n_resamples=n_resamples)
@@ -257,6 +284,8 @@ def _coverage(choices: Choices, left_out: tuple[str, ...]) -> Coverage:
         return Coverage(0, 0, 0, 0, 0, 0)
     cells = find_cells(choices.users, choices.groups)
     n_groups_of = np.bincount(cells.users)
+    sources = np.array([-1]) if choices.sources is None else choices.sources
+    known = sources >= 0
     return Coverage(
         n_judgments=int(choices.users.size),
         n_users=int(np.count_nonzero(n_groups_of)),
@@ -265,6 +294,8 @@ def _coverage(choices: Choices, left_out: tuple[str, ...]) -> Coverage:
         n_cells_tested=int(n_groups_of[n_groups_of >= 2].sum()),
         n_shared_groups=cells.shared_groups,
         features_left_out=left_out,
+        n_sources=int(np.unique(sources[known]).size),
+        share_sources=float(known.mean()),
     )
 
 

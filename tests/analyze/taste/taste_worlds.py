@@ -18,6 +18,7 @@ FloatArray = NDArray[np.float64]
 Reward = Callable[[FloatArray], FloatArray]
 
 TASTE = (0.6, 0.3, 0.0, -0.3, 0.2)
+N_SOURCES = 8
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,10 @@ class World:
         topic_known: Whether the topic is given to the pooled model as context.
         bend: Reward of a response beyond the linear one, from its features [..., k].
         skewed: Whether features are counts: many zeros, long tails, one truth value.
+        quality: Reward of the best of `N_SOURCES` models, and minus that of the worst. Good models
+            have more of the first feature in one half of the people's material, and less of it in
+            the other half's.
+        sources_known: Whether who wrote a response is given to the pooled model.
     """
 
     tau: float = 0.0
@@ -44,6 +49,8 @@ class World:
     topic_known: bool = False
     bend: Reward | None = None
     skewed: bool = False
+    quality: float = 0.0
+    sources_known: bool = False
 
     def draw(self, n_users: int, rng: np.random.Generator, k: int = 5) -> Choices:
         """One data set."""
@@ -53,11 +60,12 @@ class World:
         firmness = np.exp(self.firmness * rng.normal(size=n_users))[user]
         later = np.repeat(np.arange(user.size), rng.geometric(1 / 2.85, user.size) - 1)
         spread = np.exp(self.spread * rng.normal(size=n_users))[user]
+        longer = np.where(user % 2 == 0, 1.0, -1.0)
         parts = [
-            self._turns(np.arange(user.size), 4, slopes, spread, firmness, rng),
-            self._turns(later, 2, slopes, spread, firmness, rng),
+            self._turns(np.arange(user.size), 4, slopes, spread, firmness, longer, rng),
+            self._turns(later, 2, slopes, spread, firmness, longer, rng),
         ]
-        won, lost, group = (np.concatenate(part) for part in zip(*parts, strict=True))
+        won, lost, group, wrote = (np.concatenate(part) for part in zip(*parts, strict=True))
         a_won = rng.random(group.size) < 0.5
         return Choices(
             a=np.where(a_won[:, None], won, lost),
@@ -66,6 +74,7 @@ class World:
             prefers_a=a_won.astype(np.float64),
             users=user[group],
             groups=group,
+            sources=np.where(a_won[:, None], wrote, wrote[:, ::-1]) if self.sources_known else None,
         )
 
     def _slopes(
@@ -83,16 +92,22 @@ class World:
         slopes: FloatArray,
         spread: FloatArray,
         firmness: FloatArray,
+        longer: FloatArray,
         rng: np.random.Generator,
-    ) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
-        """The chosen response against each other one of its turn."""
+    ) -> tuple[FloatArray, FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+        """The chosen response against each other one of its turn, and who wrote the two."""
         n, k = conversation.size, slopes.shape[1]
         shown = rng.normal(size=(n, n_shown, k)) * spread[conversation][:, None, None]
         if self.skewed:
             shown[..., 1] = np.log1p(np.floor(np.exp(1.5 * shown[..., 1]) / 2))
             shown[..., 2] = np.log1p(np.maximum(np.floor(4 * shown[..., 2] - 4), 0))
             shown[..., 3] = shown[..., 3] > 1.8
-        reward = np.einsum("nrk,nk->nr", shown, slopes[conversation])
+        wrote = np.zeros((n, n_shown), dtype=np.int64)
+        if self.quality:
+            wrote = np.argsort(rng.random((n, N_SOURCES)), axis=1)[:, :n_shown]
+        good = np.linspace(-1, 1, N_SOURCES)[wrote] if self.quality else np.zeros((n, n_shown))
+        shown[..., 0] += good * longer[conversation][:, None]
+        reward = np.einsum("nrk,nk->nr", shown, slopes[conversation]) + self.quality * good
         if self.bend is not None:
             reward += self.bend(shown)
         reward = reward * firmness[conversation][:, None] + rng.gumbel(size=reward.shape)
@@ -100,7 +115,10 @@ class World:
         place = np.arange(n)[:, None]
         won = np.repeat(shown[place, order[:, :1]], n_shown - 1, axis=1)
         lost = shown[place, order[:, 1:]]
-        return won.reshape(-1, k), lost.reshape(-1, k), np.repeat(conversation, n_shown - 1)
+        winner = np.repeat(wrote[place, order[:, :1]], n_shown - 1, axis=1)
+        authors = np.stack([winner, wrote[place, order[:, 1:]]], axis=-1)
+        group = np.repeat(conversation, n_shown - 1)
+        return won.reshape(-1, k), lost.reshape(-1, k), group, authors.reshape(-1, 2)
 
 
 def square(features: FloatArray) -> FloatArray:
@@ -145,11 +163,16 @@ NULLS = {
     "known topic": World(topic=0.3, topic_known=True),
     "counts and a truth value": World(skewed=True),
     "counts, conversation, spread": World(skewed=True, by_conversation=0.4, spread=0.3),
+    "good is long for half, sources known": World(quality=1.0, sources_known=True),
+    "the same, conversation, spread": World(
+        quality=1.0, sources_known=True, by_conversation=0.4, spread=0.3
+    ),
 }
 """Worlds without heterogeneity of taste: the test must be silent."""
 
 OUTSIDE = {
     "topic unknown to the pooled model": World(topic=0.3),
+    "good is long for half, sources unknown": World(quality=1.0),
 }
 """Worlds that break the assumption: the test is expected to speak, wrongly."""
 
@@ -169,6 +192,7 @@ TASTES = {
     "tau .2": World(tau=0.2),
     "tau .2, conversation": World(tau=0.2, by_conversation=0.4),
     "tau .3": World(tau=0.3),
+    "tau .2, sources known": World(tau=0.2, quality=1.0, sources_known=True),
 }
 """Heterogeneity of taste in all features."""
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_permutations_keep_how_many_cells_users_have() -> None:
 
 
 def turned(rows: Choices, which: np.ndarray) -> Choices:
+    sources = rows.sources
     return Choices(
         np.where(which[:, None], rows.b, rows.a),
         np.where(which[:, None], rows.a, rows.b),
@@ -104,22 +106,23 @@ def turned(rows: Choices, which: np.ndarray) -> Choices:
         np.where(which, 1 - rows.prefers_a, rows.prefers_a),
         rows.users,
         rows.groups,
+        None if sources is None else np.where(which[:, None], sources[:, ::-1], sources),
     )
 
 
-def test_neither_order_nor_orientation_nor_names_nor_units_matter() -> None:
+@pytest.mark.parametrize("quality", [0.0, 1.0])
+def test_neither_order_nor_orientation_nor_names_nor_units_matter(quality: float) -> None:
     rng = np.random.default_rng(5)
-    rows = World(tau=0.2).draw(30, rng, k=3)
+    rows = World(tau=0.2, quality=quality, sources_known=quality > 0).draw(30, rng, k=3)
     before = heterogeneity_of_taste(rows, n_resamples=99)
     order = rng.permutation(rows.users.size)
     shuffled = Choices(
         *(getattr(rows, name)[order] for name in ("a", "b", "context", "prefers_a")),
         users=rows.users[order],
         groups=rows.groups[order],
+        sources=None if rows.sources is None else rows.sources[order],
     )
-    scaled = Choices(
-        5 * rows.a - 1, 5 * rows.b - 1, rows.context, rows.prefers_a, rows.users, rows.groups
-    )
+    scaled = replace(rows, a=5 * rows.a - 1, b=5 * rows.b - 1)
     for other in (shuffled, turned(rows, rng.random(rows.users.size) < 0.5), scaled):
         after = heterogeneity_of_taste(other, n_resamples=99)
         assert after.p_value == before.p_value
@@ -176,6 +179,16 @@ def test_false_alarms_in_brief(world: World) -> None:
     assert (np.mean(found <= LEVEL, axis=0) <= at_most(LEVEL, 70)).all()
 
 
+def test_quality_of_sources_is_no_taste_in_brief() -> None:
+    # Good models write longer in half of the people's material, and briefer in the other half.
+    unknown = p_values(World(quality=1.0), 60, 20, k=2)
+    assert np.mean(unknown[:, 3] <= LEVEL) >= 0.8
+    known = p_values(World(quality=1.0, sources_known=True), 60, 70, k=2)
+    assert (np.mean(known[:, [0, 2, 3]] <= LEVEL, axis=0) <= at_most(LEVEL, 70)).all()
+    taste = p_values(World(quality=1.0, sources_known=True, tau=0.4), 60, 30, k=2)
+    assert np.mean(taste[:, 0] <= LEVEL) >= 0.8
+
+
 def test_power_in_brief() -> None:
     found = p_values(World(tau=0.4), 60, 30, k=2)
     assert np.mean(found[:, 0] <= LEVEL) >= 0.8
@@ -211,6 +224,8 @@ def test_measured_power(golden: dict[str, Any]) -> None:
     assert power["tau .2", 200]["signs"] >= 0.8
     assert power["tau .1", 1400]["signs"] >= 0.8
     assert power["tau .2", 200]["beyond_strength"] >= 0.8
+    assert power["tau .2, sources known", 200]["signs"] >= 0.8
+    assert power["tau .2, sources known", 1400]["one_feature"] >= 0.9
 
 
 def test_measured_gains(golden: dict[str, Any]) -> None:

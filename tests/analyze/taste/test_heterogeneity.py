@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.analyze.taste.heterogeneity import ASSUMPTION, HeterogeneityResult, examine, heterogeneity
+from plt.analyze.taste.heterogeneity import HeterogeneityResult, examine, heterogeneity
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.schema import MESSAGES
 from plt.data.tables.table import Meta
@@ -118,7 +118,8 @@ def test_prompts_stand_in_for_conversations_and_that_is_said() -> None:
 def test_json_is_json_and_says_what_it_assumes() -> None:
     found = heterogeneity(table(conversations(OPPOSED)), n_resamples=19, seed=3)
     document = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert document["assumption"] == ASSUMPTION
+    assert document["assumption"] == found.assumption
+    assert "no quality of sources, which are unknown) fits everybody alike" in found.assumption
     assert document["conclusion"] == found.conclusion
     assert document["seed"] == 3
     assert document["gain"]["accuracy"]["target"] == "population"
@@ -130,6 +131,64 @@ def test_the_same_seed_gives_the_same_result() -> None:
     prefs = table(conversations(OPPOSED[:12]))
     one, two = (heterogeneity(prefs, n_resamples=49, seed=4) for _ in range(2))
     assert one == two
+
+
+def by_good_and_bad_models(*, named: bool) -> pl.DataFrame:
+    """Everybody wants the good model's answers; they are long in half of the people's material."""
+    raw = conversations([0.0] * 60)
+    rng = np.random.default_rng(4)
+    long_first = raw["response_1"].str.len_chars() > raw["response_2"].str.len_chars()
+    odd = raw["user_id"].str.slice(-1).cast(pl.Int64) % 2 == 1
+    good_first = (long_first != odd).to_numpy() ^ (rng.random(raw.height) < 0.2)
+    chosen = rng.random(raw.height) < np.where(good_first, 0.85, 0.15)
+    sides = {
+        "source_1": np.where(good_first, "good", "bad"),
+        "source_2": np.where(good_first, "bad", "good"),
+    }
+    return raw.with_columns(
+        label=pl.Series(chosen.astype(float)),
+        **{side: pl.Series(names if named else [None] * raw.height, dtype=pl.String)
+           for side, names in sides.items()},
+    )  # fmt: skip
+
+
+def test_quality_of_unknown_sources_is_said_to_look_like_taste() -> None:
+    found = heterogeneity(table(by_good_and_bad_models(named=False)), n_resamples=199)
+    assert found.p_value == 1 / 200
+    assert found.conclusion.endswith(
+        "Who wrote the responses is not known: if good responses are, say, longer in some people's"
+        " material and not in others', their quality looks like this taste."
+    )
+    assert (found.coverage.n_sources, found.coverage.share_sources) == (0, 0)
+
+
+def test_quality_of_known_sources_is_no_taste() -> None:
+    raw = by_good_and_bad_models(named=True)
+    found = heterogeneity(table(raw), n_resamples=199)
+    assert found.p_value is not None
+    assert found.p_value > 0.05
+    assert (found.coverage.n_sources, found.coverage.share_sources) == (2, 1)
+    assert "a quality of each of 2 sources" in found.assumption
+    half = raw.with_columns(source_1=pl.when(pl.int_range(pl.len()) % 2 == 0).then("source_1"))
+    found = heterogeneity(table(half), n_resamples=19)
+    assert found.coverage.share_sources == 0.75
+    assert json.loads(json.dumps(found.to_json()))["coverage"]["n_sources"] == 2
+
+
+def test_taste_is_found_beside_known_sources() -> None:
+    raw = conversations(OPPOSED)
+    rng = np.random.default_rng(0)
+    names = ("m1", "m2", "m3")
+    raw = raw.with_columns(
+        source_1=pl.Series(rng.choice(names, raw.height)),
+        source_2=pl.Series(rng.choice(names, raw.height)),
+    )
+    found = heterogeneity(table(raw), n_resamples=199)
+    assert found.differing == ("length",)
+    assert "not known" not in found.conclusion
+    partly = raw.with_columns(source_2=pl.when(pl.int_range(pl.len()) % 5 > 0).then("source_2"))
+    found = heterogeneity(table(partly), n_resamples=199)
+    assert "Who wrote 10% of the responses is not known" in found.conclusion
 
 
 def all_null(found: HeterogeneityResult, reason: str) -> bool:

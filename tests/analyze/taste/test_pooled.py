@@ -1,5 +1,7 @@
 """The pooled model: antisymmetry, bends, and the logistic fit under it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import optimize, special
@@ -55,6 +57,34 @@ def test_turning_rows_round_changes_nothing() -> None:
     )
     margin, moved = fit_pooled(rows).margin(rows), fit_pooled(other).margin(other)
     assert np.allclose(moved, np.where(turned, -margin, margin), atol=1e-8)
+
+
+def test_qualities_of_sources_sum_to_zero_and_are_shrunk_in_log_odds() -> None:
+    rng = np.random.default_rng(3)
+    n, quality = 40_000, np.array([1.0, 0.0, -0.5, -0.5])
+    sources = rng.integers(-1, 4, (n, 2))
+    known = np.where(sources >= 0, quality[sources], 0.0)
+    prefers_a = (rng.random(n) < special.expit(known[:, 0] - known[:, 1])).astype(float)
+    nothing = np.zeros((n, 0))
+    rows = Choices(nothing, nothing, nothing, prefers_a, np.arange(n) % 9, np.arange(n), sources)
+    model = fit_pooled(rows)
+    assert model.weights == pytest.approx(quality, abs=0.06)
+    everywhere = fit_pooled(rows.where((sources >= 0).all(axis=1))).weights
+    assert everywhere == pytest.approx(quality, abs=0.06)
+    assert everywhere.sum() == pytest.approx(0, abs=1e-9)
+    # The oracle: the penalised likelihood written out.
+    both = sources[:400]
+    few = rows.where(np.arange(n) < 400)
+
+    def loss(found: np.ndarray) -> float:
+        each = np.where(both >= 0, found[both], 0.0)
+        margin = np.where(few.prefers_a > 0, 1, -1) * (each[:, 0] - each[:, 1])
+        return float(-special.log_expit(margin).sum() + found @ found / 2)
+
+    reference = optimize.minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-9}).x
+    assert np.allclose(fit_pooled(few).weights, reference, atol=1e-6)
+    stranger = replace(few, sources=np.full((400, 2), [4, -1]))
+    assert np.array_equal(model.margin(stranger), np.zeros(400))
 
 
 def test_units_of_features_change_nothing() -> None:
