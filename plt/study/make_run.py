@@ -97,7 +97,8 @@ def make_run(cell: Cell, session: Session) -> Made:
             except Exception:
                 run.log(traceback=traceback.format_exc())
                 raise
-    made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
+    training, notes = run.record.get("training"), tuple(run.record.get("notes", ()))
+    made = Made(cell, run.path, run.run_id, training, _test_accuracy(run), notes)
     _report_accuracy(made, session)
     return made
 
