@@ -203,8 +203,8 @@ class Rag:
             ("A", (odds > 0).all(axis=1).mean()), ("B", (odds < 0).all(axis=1).mean()),
         )}  # fmt: skip
         said = (
-            f"{self.config.model} answered A in {100 * always['A']:.0f} % and B in"
-            f" {100 * always['B']:.0f} % of {len(odds)} training judgements whatever the order"
+            f"{self.config.model} answered A in {100 * always['A']:.0f} % whatever the order, and"
+            f" B in {100 * always['B']:.0f} %, of {len(odds)} training judgements"
         )
         if sum(always.values()) <= COIN:
             return said

@@ -8,7 +8,6 @@ import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -64,11 +63,6 @@ def source() -> ModelSource:
     return resolve_model(MODEL)
 
 
-@pytest.fixture(scope="module")
-def model(source: ModelSource) -> Any:
-    return load_language_model(source, torch.bfloat16)
-
-
 @needs_packages
 @pytest.mark.slow
 def test_it_is_called_what_it_is_and_its_package_is_never_imported(source: ModelSource) -> None:
@@ -120,13 +114,13 @@ def test_template_begin_and_truncation(source: ModelSource) -> None:
 
 @needs_packages
 @pytest.mark.slow
-def test_soft_tokens_stand_before_the_first_turn(source: ModelSource, model: Any) -> None:
+def test_soft_tokens_stand_before_the_first_turn(source: ModelSource) -> None:
     """Soft tokens that are the embeddings of words do what those words do in front of the text."""
     encoder = text_encoder(load_tokenizer(source), causal=True, max_length=256)
     prompt = [{"role": "user", "content": "What is the capital of France?"}]
     answers = encode_answers(encoder, [prompt] * 2, ["Paris.", "A banana is a tall fruit."])
     batch = answer_batch(answers)
-    whole = model.float()
+    whole = load_language_model(source, torch.float32)
     table = whole.get_input_embeddings()
     words = encoder.tokenizer("Speak of fruit. ")["input_ids"]
     with torch.inference_mode():
