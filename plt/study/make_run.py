@@ -104,7 +104,8 @@ def make_run(cell: Cell, session: Session) -> Made | Held:
         session.report(f"{cell.label}: this run is done already; --force does it again")
     else:
         run = _finished(run, work, cell, session)
-    made = Made(cell, run.path, run.run_id, run.record.get("training"), _test_accuracy(run))
+    training, notes = run.record.get("training"), tuple(run.record.get("notes", ()))
+    made = Made(cell, run.path, run.run_id, training, _test_accuracy(run), notes)
     _report_accuracy(made, session)
     return made
 

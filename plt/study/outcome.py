@@ -78,6 +78,7 @@ class Made:
         run_id: The id of the run.
         training: How many rows of how many users were learnt from, as the manifest has it.
         accuracy: On test rows; None where the table has none.
+        notes: What must be said of the fit, as the manifest has it.
         gain: Over vanilla; None where it is not known or means nothing.
         experiment: P-RLHF's controlled experiment; None where the run is none of it.
     """
@@ -87,6 +88,7 @@ class Made:
     run_id: str
     training: Mapping[str, Any] | None
     accuracy: Accuracy | None
+    notes: tuple[str, ...] = ()
     gain: Gain | None = None
     experiment: LengthExperiment | None = None
 
@@ -103,6 +105,7 @@ class Made:
             "training": self.training,
             "accuracy": None if self.accuracy is None else self.accuracy.to_json(),
             "gain": None if self.gain is None else self.gain.to_json(),
+            "notes": list(self.notes),
             "length_experiment": None if self.experiment is None else self.experiment.to_json(),
         }
 

@@ -27,6 +27,7 @@ from plt.data.tables.codes import dense_codes
 
 KEYS = ("user_id", "prompt_id", "sample")
 ONE_ORDER = "read in one order only"
+COIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,22 @@ class WinRate:
     first_wins: float | None
     missing: Mapping[str, int]
     without_user: int
+
+    @property
+    def no_judge(self) -> str | None:
+        """What must be said loudly of a judge whose two orders differ more often than a coin's."""
+        if self.disagreement is None or self.disagreement <= COIN:
+            return None
+        answers = ""
+        if self.first_wins is not None:
+            letter = "A" if self.first_wins >= COIN else "B"
+            share = max(self.first_wins, 1 - self.first_wins)
+            answers = f"answered {letter} in {100 * share:.0f} % whatever the order, and "
+        return (
+            f"{self.judge} is no judge of these texts: it {answers}contradicts itself in"
+            f" {100 * self.disagreement:.0f} % of the {self.n_asked} contests when they are read"
+            " the other way round, where a coin would in 50 %"
+        )
 
 
 def win_rates(verdicts: pl.DataFrame) -> list[WinRate]:

@@ -152,6 +152,9 @@ def _result(
     from plt.cli.shell.streams import Line
 
     found = win_rates(verdicts)
+    for each in found:
+        if each.no_judge is not None:
+            say(f"WARNING: {each.no_judge}")
     blocks = [block for each in found for block in win_rate_blocks(each)]
     if dropped:
         listed = ", ".join(f"{reason} {count}" for reason, count in dropped.items())

@@ -18,7 +18,8 @@ USER = ("user", "win rate", "95 % interval", "wins", "ties", "losses", "winner")
 
 def win_rate_blocks(found: WinRate) -> tuple[Block, ...]:
     """Both systems' rates, each person's, and what must be said of the judge."""
-    blocks: list[Block] = [_overall(found)]
+    blocks: list[Block] = [] if found.no_judge is None else [Line(f"WARNING: {found.no_judge}.")]
+    blocks.append(_overall(found))
     if found.users:
         blocks.append(_users(found))
     blocks += [Line(sentence) for sentence in _notes(found)]
@@ -51,6 +52,7 @@ def win_rate_json(found: WinRate) -> dict[str, Any]:
             "n": found.n_asked,
             "disagreement": found.disagreement,
             "share_won_by_the_first": found.first_wins,
+            "warning": found.no_judge,
             "reason": None if found.n_asked else "the judge reads no order",
         },
         "missing": dict(found.missing),

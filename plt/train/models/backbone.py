@@ -199,6 +199,8 @@ def load_tokenizer(source: ModelSource) -> Any:
         raise ArtifactError(f"model {source.name} has no fast tokenizer (tokenizer.json)")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    # Batches are padded here, on the right; a saved tokenizer may forget its own side.
+    tokenizer.padding_side = "right"
     # Texts are cut by `TextEncoder`; the tokenizer's own limit would only print a warning.
     tokenizer.model_max_length = sys.maxsize
     return tokenizer

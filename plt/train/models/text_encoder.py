@@ -237,7 +237,8 @@ def _markers(tokenizer: Any, form: Form) -> tuple[tuple[int, ...], tuple[int, ..
     if form == "plain":
         return tuple(prefix), () if end is None else (tokenizer.eos_token_id,)
     written = _chat(tokenizer, [{"role": "user", "content": "a"}], cue=True)
-    if begin and not prefix and written.startswith(begin):
+    # One that a template writes again for each turn opens turns, as ChatML's does, not texts.
+    if begin and not prefix and written.startswith(begin) and written.count(begin) == 1:
         prefix = [tokenizer.bos_token_id]
     return tuple(prefix), ()
 

@@ -243,7 +243,8 @@ class Policy:
         people = [None, *self.users[:1]]
         rows = np.tile(np.arange(len(PROBES)), len(people))
         whose = [user for user in people for _ in range(len(PROBES))]
-        return self.log_probs(PROBES, rows, whose, Compute())
+        # No larger than it is: short batches are filled up, which costs a real model half a minute.
+        return self.log_probs(PROBES, rows, whose, Compute(batch_size=len(rows)))
 
     def _answers(
         self, texts: Texts, rows: IntArray, who: IntArray

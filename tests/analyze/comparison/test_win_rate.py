@@ -70,6 +70,7 @@ def test_orders_that_disagree_are_a_tie_and_are_counted() -> None:
     assert (found.total.wins, found.total.ties, found.total.losses) == (1, 2, 1)
     assert found.disagreement == 0.5
     assert found.first_wins == pytest.approx(5 / 7)
+    assert found.no_judge is None  # a coin does no worse
 
 
 def test_a_judge_that_always_prefers_the_first_finds_nothing_but_ties() -> None:
@@ -79,6 +80,22 @@ def test_a_judge_that_always_prefers_the_first_finds_nothing_but_ties() -> None:
     assert (found.first_wins, found.total.both) == (1.0, (1.0, 1.0))
     assert found.winners == {"1": 0, "2": 0, "tie": 4}
     assert found.both_by_user == (1.0, 1.0)
+    assert found.no_judge is not None
+    assert "answered A in 100 % whatever the order" in found.no_judge
+    assert "in 100 % of the 20 contests" in found.no_judge
+
+
+def test_a_judge_that_always_prefers_the_second_is_found_out_too() -> None:
+    rows = [row for p in range(20) for row in both("u", p, "2", "1")]
+    (found,) = win_rates(table(rows))
+    assert found.no_judge is not None
+    assert "answered B in 100 % whatever the order" in found.no_judge
+
+
+def test_a_judge_that_reads_the_texts_is_not_complained_of() -> None:
+    rows = [row for p in range(20) for row in both("u", p, "1", "1")]
+    (found,) = win_rates(table(rows))
+    assert found.no_judge is None
 
 
 def test_a_contest_without_one_of_its_verdicts_is_left_out_with_its_reason() -> None:

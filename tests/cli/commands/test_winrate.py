@@ -84,11 +84,15 @@ def test_a_judge_that_looks_at_the_place_only_is_found_out(
         line = ["one.parquet", "two.parquet", "--judge-url", server.url, "--judge-model", "m"]
         (found,) = figures(capfd, *line)["contests"]
         assert main(["winrate", *line]) == 0
+    warning = found["order"].pop("warning")
     assert found["order"] == {
         "n": 8, "disagreement": 1.0, "share_won_by_the_first": 1.0, "reason": None,
     }  # fmt: skip
     assert found["share_of_ties"] == 1.0
-    out = capfd.readouterr().out
+    assert "is no judge of these texts: it answered A in 100 % whatever the order" in warning
+    out, err = capfd.readouterr()
+    assert f"plt: WARNING: {warning}" in err
+    assert out.startswith("WARNING: ")
     assert "In 100 % of the 8 contests read in both orders the two orders differ" in out
 
 

@@ -45,6 +45,19 @@ def test_exactly_one_begin_token_however_it_comes(tokenizer, max_length):
         assert ids[0] == tokenizer.bos_token_id
 
 
+def test_a_begin_token_that_opens_every_turn_is_no_begin_of_a_text():
+    """ChatML's: soft tokens belong before the first turn, not between its marker and its role."""
+    template = tiny_tokenizer().chat_template.replace("{{- bos_token -}}", "")
+    tokenizer = tiny_tokenizer(template)
+    tokenizer.bos_token = "<|im_start|>"
+    encoder = text_encoder(tokenizer, causal=True, max_length=512)
+    assert encoder.prefix == ()
+    (ids,) = encoder.encode([PROMPT], ["Leaves."])
+    chat = [*PROMPT, {"role": "assistant", "content": "Leaves."}]
+    assert ids.tolist() == tokenizer.apply_chat_template(chat, return_dict=False)
+    assert text_encoder(tiny_tokenizer(), causal=True, max_length=512).prefix != ()
+
+
 def test_short_texts_have_the_tokens_of_the_chat_template():
     tokenizer = tiny_tokenizer()
     ids = text_encoder(tokenizer, causal=True, max_length=512).encode([PROMPT], ["Leaves."])[0]

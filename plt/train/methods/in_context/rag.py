@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 NAME = "rag"
 INSTRUCTION = "Which response does this person prefer, A or B?"
+N_PROBED = 16
+COIN = 0.5
+"""Share of judgements in which a coin answers with the same letter in both orders."""
 # It reads bytes and has learnt nothing, so that a longer window would cost time and tell no more.
 TINY, TINY_MAX_LENGTH = "builtin:tiny", 320
 
@@ -100,12 +103,19 @@ class Rag:
         self, texts: Texts, a: IntArray, b: IntArray, users: Sequence[str | None]
     ) -> FloatArray:
         """Log-odds of shape (len(a),)."""
+        both = self._log_odds(texts, a, b, users)
+        return (both[:, 0] - both[:, 1]) / 2
+
+    def _log_odds(
+        self, texts: Texts, a: IntArray, b: IntArray, users: Sequence[str | None]
+    ) -> FloatArray:
+        """Log-odds (n, 2) of the letter A: with text a under A, and with text b under A."""
         if self.history is None:
             raise ValueError("score after fit or load")
         from plt.train.models.ab_choice import load_judge
 
         judge = load_judge(self.config.model, self.compute, self.config.window)
-        margins = np.empty(len(a))
+        found = np.empty((len(a), 2))
         jobs = _jobs(a, b, users, self.users)
         vectors = self._queries(texts, a, jobs)
         for done, (user, rows) in enumerate(jobs):
@@ -116,9 +126,9 @@ class Rag:
             shown: list[list[Choice]] = []
             for first, second in pairs:
                 shown += self._both_orders(texts, int(first), int(second), user, vectors)
-            log_odds = judge.ask(INSTRUCTION, shown, self.compute).reshape(-1, 2)
-            margins[rows] = ((log_odds[:, 0] - log_odds[:, 1]) / 2)[inverse.reshape(-1)]
-        return margins
+            both = judge.ask(INSTRUCTION, shown, self.compute).reshape(-1, 2)
+            found[rows] = both[inverse.reshape(-1)]
+        return found
 
     def examples(
         self, texts: Texts, a: int, b: int, user: str | None, query: NDArray[np.float32] | None
@@ -180,7 +190,25 @@ class Rag:
         empty = int((np.diff(history.starts) == 0).sum())
         if empty:
             notes = (*notes, f"{empty} users have ties only and are asked without examples")
-        return replace(self, history=history, seed=ctx.seed, compute=ctx.compute, notes=notes)
+        ready = replace(self, history=history, seed=ctx.seed, compute=ctx.compute)
+        return replace(ready, notes=(ready._order_note(train), *notes))
+
+    def _order_note(self, train: Judgements) -> str:
+        """Whether the model reads the responses or the letters, by a few training judgements."""
+        rows = np.unique(np.linspace(0, len(train) - 1, N_PROBED).astype(np.int64))
+        probed = train.select(np.isin(np.arange(len(train)), rows))
+        names = [probed.users[code] if code >= 0 else None for code in probed.user]
+        odds = self._log_odds(probed.texts, probed.a, probed.b, names)
+        always = {letter: float(share) for letter, share in (
+            ("A", (odds > 0).all(axis=1).mean()), ("B", (odds < 0).all(axis=1).mean()),
+        )}  # fmt: skip
+        said = (
+            f"{self.config.model} answered A in {100 * always['A']:.0f} % whatever the order, and"
+            f" B in {100 * always['B']:.0f} %, of {len(odds)} training judgements"
+        )
+        if sum(always.values()) <= COIN:
+            return said
+        return f"WARNING: {said}: it reads letters, not texts, and is no judge of these"
 
     def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Keeps the rows of every user in `prefs`, in place of any they had."""

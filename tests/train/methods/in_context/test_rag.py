@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -67,6 +68,27 @@ def test_the_same_question_is_the_nearest_and_stands_last(fitted: Rag) -> None:
         found = examples(fitted, query(question, "maybe", "never"), "u")
         assert len(found) == 3
         assert found[-1] == f"yes {i}"
+
+
+def test_a_judge_that_reads_letters_says_so_first(
+    ctx: TrainContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(self: object, instruction: str, shown: list[list[Choice]], compute: object) -> Any:
+        return np.array([3.0 + len(choices[-1].a) / 100 for choices in shown])
+
+    monkeypatch.setattr("plt.train.models.ab_choice.OptionJudge.ask", ask)
+    first, *_ = Rag().fit(people(), ctx).notes
+    assert first.startswith(
+        "WARNING: builtin:tiny answered A in 100 % whatever the order, and B in 0 %"
+    )
+    assert first.endswith("reads letters, not texts, and is no judge of these")
+
+    def read(self: object, instruction: str, shown: list[list[Choice]], compute: object) -> Any:
+        return np.array([1.0 if choices[-1].a.startswith("yes") else -1.0 for choices in shown])
+
+    monkeypatch.setattr("plt.train.models.ab_choice.OptionJudge.ask", read)
+    first, *_ = Rag().fit(people(), ctx).notes
+    assert first.startswith("builtin:tiny answered A in 0 % whatever the order, and B in 0 %")
 
 
 def test_examples_are_those_of_the_user_alone(fitted: Rag) -> None:
