@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from plt.data.splitting.samples import learnable
 from plt.data.tables.codes import dense_codes
 from plt.data.tables.preferences import VOTE_COLUMNS, Preferences, prompt_json
 from plt.data.tables.table import Meta
@@ -87,10 +88,7 @@ def training_view(prefs: Preferences) -> Preferences:
             "the table has no split, so nothing says which rows may be learnt from",
             hint="plt dataset-split DATA -o split.parquet",
         )
-    seen = pl.col("user_split").fill_null("seen") == "seen"
-    kept = prefs.filter(
-        pl.col("split").is_in(["train", "val"]) & seen & pl.col("label").is_not_null()
-    )
+    kept = prefs.filter(learnable())
     if not (kept.votes["split"] == "train").any():
         raise DataError(
             "no labelled train row of a seen user is left to learn from",

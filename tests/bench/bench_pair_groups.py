@@ -16,7 +16,7 @@ from plt.train.models.backbone import load_tokenizer
 from plt.train.models.source import resolve_model
 from plt.train.multi_user.joint_loop import JointTrainer
 from plt.train.multi_user.joint_network import HeadNetwork, Sharing, head_of, head_users, joint_rows
-from plt.train.people.soft_users import UserModelShape
+from plt.train.people.shape import UserModelShape
 from plt.train.tuning.network import encoder_of, network
 from plt.train.tuning.options import Tuning
 from tests.train.methods.tables import Row, table

@@ -14,7 +14,8 @@ from plt.train.method import FloatArray
 from plt.train.models.source import resolve_model
 from plt.train.multi_user.joint_loop import JointPlan, JointRows, JointTrainer
 from plt.train.multi_user.joint_network import PromptNetwork
-from plt.train.people.soft_users import UserModelShape, make_user_model
+from plt.train.people.shape import UserModelShape
+from plt.train.people.soft_users import make_user_model
 from plt.train.tuning.network import network
 from plt.train.tuning.options import Tuning
 from plt.train.tuning.trl import Schedule

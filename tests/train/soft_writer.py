@@ -10,7 +10,8 @@ from torch import Tensor
 
 from plt.train.method import Compute
 from plt.train.models.text_encoder import TextEncoder
-from plt.train.people.soft_users import UserModel, UserModelShape, make_user_model, starting_rows
+from plt.train.people.shape import UserModelShape
+from plt.train.people.soft_users import UserModel, make_user_model, starting_rows
 from plt.train.writing.writer import BareModel, Prompt, load_model_writer
 
 

@@ -4,6 +4,7 @@ import polars as pl
 
 from plt.analyze.votes.majority import minority_users
 from plt.analyze.votes.votes import read_rows
+from plt.data.splitting.samples import learnable
 
 
 def with_minority(scores: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
@@ -20,11 +21,7 @@ def with_minority(scores: pl.DataFrame, votes: pl.DataFrame) -> pl.DataFrame:
     Returns:
         The scores; `minority_user` is null for who could not be tested: fewer than six trials.
     """
-    learnt = votes.filter(
-        pl.col("split").is_in(["train", "val"]),
-        pl.col("user_split").fill_null("seen") == "seen",
-    )
-    coded = read_rows(learnt)
+    coded = read_rows(votes.filter(learnable()))
     tests = minority_users(coded)
     names = coded.user_names.cast(pl.String)
     found = set(tests.found.tolist())

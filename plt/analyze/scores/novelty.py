@@ -6,6 +6,7 @@ responses won. A response is known by its text together with its prompt.
 
 import polars as pl
 
+from plt.data.splitting.samples import learnable
 from plt.data.tables.preferences import Preferences, prompt_json
 
 KNOWN_PAIR = "known pair"
@@ -33,9 +34,7 @@ def with_novelty(
         The scores; `novelty` is null for pairs that are not in `prefs`.
     """
     trained = (prefs.votes if learnt is None else learnt).filter(
-        pl.col("split") == "train",
-        pl.col("user_split").fill_null("seen") == "seen",
-        pl.col("label").is_not_null(),
+        learnable(), pl.col("split") == "train"
     )
     pairs = _coded(prefs.pairs)
     known = pairs.join(trained.select("pair_id").unique(), on="pair_id", how="semi")

@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from plt.data.reading import field_map as columns
+from plt.data.reading import field_map
 from plt.data.reading.chosen_rows import read_chosen
 from plt.data.reading.conversation import Message, prompt_series, to_messages
 from plt.data.reading.field_map import STAR, Cells, judgements, positions, texts
@@ -79,7 +79,7 @@ class GenericOptions:
         if duplicates not in DUPLICATES:
             raise UsageError(f"--duplicates is keep or drop, not {duplicates!r}")
         words = parse_label_values(label_values)
-        return cls(columns.parse_map(maps), words, rule, duplicates=duplicates, **names)
+        return cls(field_map.parse_map(maps), words, rule, duplicates=duplicates, **names)
 
 
 @no_collection()
@@ -131,10 +131,10 @@ def _without_copies(table: RawTable, options: GenericOptions, say: Say) -> RawTa
 
 
 def _prompts(table: RawTable, plan: FilePlan) -> list[list[Message] | None]:
-    parts = columns.split_sources(table, plan.sources["prompt"])
+    parts = field_map.split_sources(table, plan.sources["prompt"])
     if len(parts) == 1:
-        cells = columns.values(table, parts[0])
-        return list(columns.each(table, "prompt", cells, to_messages))
+        cells = field_map.values(table, parts[0])
+        return list(field_map.each(table, "prompt", cells, to_messages))
     joined = zip(*(texts(table, part, "prompt") for part in parts), strict=True)
     return [to_messages(JOIN_PROMPT.join(filter(None, row)) or None) for row in joined]
 
@@ -145,9 +145,9 @@ def _answers(table: RawTable, source: str) -> list[str | None]:
     def read_answer(cell: Any) -> str | None:
         if isinstance(cell, list) and len(cell) == 1 and isinstance(cell[0], dict):
             return to_messages(cell)[0]["content"]  # type: ignore[index]  # the None and the wrong shapes are caught
-        return columns.text(cell)
+        return field_map.text(cell)
 
-    return list(columns.each(table, source, columns.values(table, source), read_answer))
+    return list(field_map.each(table, source, field_map.values(table, source), read_answer))
 
 
 def _row_fields(table: RawTable, plan: FilePlan, options: GenericOptions, say: Say) -> pl.DataFrame:
@@ -157,7 +157,7 @@ def _row_fields(table: RawTable, plan: FilePlan, options: GenericOptions, say: S
         if name not in plan.sources:
             continue
         source = plan.sources[name]
-        if len(columns.split_sources(table, source)) > 1:
+        if len(field_map.split_sources(table, source)) > 1:
             raise UsageError(
                 f"{name} is one source, not {source!r}",
                 hint=f"--map label={source} (each column is one user)",
@@ -190,8 +190,8 @@ def _side_fields(table: RawTable, plan: FilePlan) -> dict[str, list[Any]]:
                 if name == "source":
                     found[side] = list(texts(table, source, side))
                 else:
-                    cells = columns.values(table, source)
-                    found[side] = list(columns.each(table, side, cells, number))
+                    cells = field_map.values(table, source)
+                    found[side] = list(field_map.each(table, side, cells, number))
     return found
 
 
@@ -296,7 +296,7 @@ def _starred(table: RawTable, source: str) -> str:
     """A source of lists, with the star for the positions in them that was left out."""
     if STAR in source or source.startswith("="):
         return source
-    cells = columns.values(table, columns.split_sources(table, source)[0])
+    cells = field_map.values(table, field_map.split_sources(table, source)[0])
     return f"{source}.{STAR}" if any(isinstance(cell, list) for cell in cells) else source
 
 
@@ -319,7 +319,7 @@ def _ratings(table: RawTable, plan: FilePlan) -> tuple[pl.DataFrame, bool]:
             },
             schema={"response": pl.String, "source": pl.String},
         )[cells.rows]
-        numbers = list(columns.each(table, score, cells.values, number, cells.rows))
+        numbers = list(field_map.each(table, score, cells.values, number, cells.rows))
         part = part.with_columns(
             pl.Series("row", cells.rows, dtype=pl.UInt32),
             pl.Series("score", numbers, dtype=pl.Float64),

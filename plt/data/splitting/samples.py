@@ -57,7 +57,7 @@ class TrainingSize:
 
 def training_size(prefs: Preferences) -> TrainingSize:
     """Counts the rows that a fit may learn from."""
-    learnt = prefs.votes.filter(_learnable())
+    learnt = prefs.votes.filter(learnable())
     train = learnt.filter(pl.col("split") == "train")
     each = train.filter(pl.col("user_id").is_not_null()).group_by("user_id").len()["len"]
     return TrainingSize(
@@ -104,7 +104,7 @@ def draw_sample(prefs: Preferences, sample: Sample, seed: int) -> Preferences:
         The table; a larger sample of the same seed holds every row of a smaller one.
     """
     votes = prefs.votes.select(
-        "user_id", "pair_id", "occurrence", "split", learnable=_learnable()
+        "user_id", "pair_id", "occurrence", "split", learnable=learnable()
     ).with_row_index("row")
     learnt = votes.filter("learnable")
     if sample.of == "user":
@@ -124,8 +124,11 @@ def draw_sample(prefs: Preferences, sample: Sample, seed: int) -> Preferences:
     return prefs.filter(pl.lit(wanted.to_series()))
 
 
-def _learnable() -> pl.Expr:
-    """Rows of the training view: labelled train and validation rows of seen users."""
+def learnable() -> pl.Expr:
+    """Votes that a fit may see: labelled train and validation rows of seen users.
+
+    Users without a `user_split` count as seen.
+    """
     seen = pl.col("user_split").fill_null("seen") == "seen"
     return pl.col("split").is_in(["train", "val"]) & seen & pl.col("label").is_not_null()
 

@@ -20,8 +20,6 @@ from plt.data.tables.schema import TableSchema, conform, validate
 from plt.errors import DataError
 
 Source = Path | bytes
-
-
 PARQUET_MAGIC = b"PAR1"
 LFS_MAGIC = b"version https://git-lfs"
 PICKLE_MAGICS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")

@@ -23,7 +23,6 @@ from plt.train.models.hub import FILES, hub_model, refuse_pickles
 
 Pooling = Literal["last", "mean", "cls", "max"]
 
-
 DEFAULT_MAX_LENGTH = 1024
 HUB_ID = re.compile(r"[\w][\w.-]*(/[\w][\w.-]*)?(@[\w.-]+)?")
 LANGUAGE_MODEL = "language_model"
@@ -44,13 +43,8 @@ class Architecture:
 
 
 _GATED = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-
-
 _FUSED_QKV = ("query_key_value", "dense", "dense_h_to_4h", "dense_4h_to_h")
-
-
 _BERT = ("query", "key", "value", "dense")
-
 
 ARCHITECTURES: Mapping[str, Architecture] = {
     **{

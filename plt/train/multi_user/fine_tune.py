@@ -46,7 +46,7 @@ def fine_tune(
         train = Judgements(train.texts, *columns, train.users, label, kept)
     if grouped:
         from plt.train.multi_user.joint_network import Sharing, fit_heads
-        from plt.train.people.soft_users import UserModelShape
+        from plt.train.people.shape import UserModelShape
 
         return fit_heads(train, (), settings, Sharing(UserModelShape("uniform", 1)), ctx)[0]
     texts, used = used_texts(train.texts, np.concatenate([train.a, train.b]))

@@ -19,7 +19,8 @@ from plt.train.models.soft_tokens import soft_states
 from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import Ids
 from plt.train.multi_user.joint_loop import JointNetwork, JointPlan, JointRows, JointTrainer
-from plt.train.people.soft_users import GENERIC, UserModel, UserModelShape
+from plt.train.people.shape import UserModelShape
+from plt.train.people.soft_users import GENERIC, UserModel
 from plt.train.runtime.devices import resolve_device, resolve_dtype
 from plt.train.runtime.seeds import training_seed
 from plt.train.tuning.network import encoder_of, network, refuse_float16

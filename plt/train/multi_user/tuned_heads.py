@@ -165,7 +165,7 @@ def fine_tune_factors(
         The backbone, the table on its features, and the fit in words.
     """
     from plt.train.multi_user.joint_network import Sharing
-    from plt.train.people.soft_users import UserModelShape
+    from plt.train.people.shape import UserModelShape
 
     shape = UserModelShape("cluster", 1, len(start.basis), start.simplex)
     grouped, rate = settings.group_pairs is not False, settings.users_learning_rate

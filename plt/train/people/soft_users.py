@@ -5,8 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from plt.train.people.shape import UserKind as UserKind
-from plt.train.people.shape import UserModelShape as UserModelShape
+from plt.train.people.shape import UserModelShape
 
 TokenStart = Literal["vocabulary", "uniform"]
 

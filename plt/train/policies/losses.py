@@ -17,7 +17,6 @@ from plt.train.policies.settings import PairLoss
 NORMALISED = ("ipo", "sigmoid_norm")
 DISCOPOP_TEMPERATURE = 0.05  # of Lu et al. 2024
 
-
 Function: TypeAlias = Callable[[Tensor, Tensor, float, float], Tensor]
 
 

@@ -22,7 +22,7 @@ from plt.errors import FailedError, UsageError
 from plt.train.heads.head_table import HeadTable
 from plt.train.method import FloatArray, IntArray
 from plt.train.models.backbone import load_body, load_tokenizer, pad_batch
-from plt.train.models.probes import PROBES
+from plt.train.models.probes import PROBES, TOLERANCES
 from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import Ids, TextEncoder, text_encoder
 from plt.train.multi_user.fine_tune import load_tuned
@@ -48,9 +48,7 @@ PLAIN_TEMPLATE = (
     "{%- if add_generation_prompt -%}{{- '\\n\\nAssistant:' -}}"
     "{%- else -%}{{- eos_token -}}{%- endif -%}"
 )
-# Of a reward's largest size, or absolute where that is below 1; features longer than 1,024 are
-# kept in float16, so the run's own scores are that coarse.
-TOLERANCES = {"float32": 1e-4, "bfloat16": 0.1, "float16": 0.02}
+# Features longer than 1,024 are kept in float16, so the run's own scores are that coarse.
 COARSE_DIM, COARSE_TOLERANCE = 1024, 5e-3
 
 Reward: TypeAlias = HeadTable | TunedReward | BatchedUsers | TunedUsers

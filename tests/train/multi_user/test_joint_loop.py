@@ -23,7 +23,8 @@ from plt.train.multi_user.joint_network import (
     head_users,
 )
 from plt.train.multi_user.stacked_loop import row_order
-from plt.train.people.soft_users import UserKind, UserModelShape, make_user_model
+from plt.train.people.shape import UserKind, UserModelShape
+from plt.train.people.soft_users import make_user_model
 from plt.train.tuning.network import encoder_of, network
 from plt.train.tuning.options import Tuning
 from plt.train.tuning.settings import RewardSettings

@@ -3,13 +3,8 @@ import torch
 from torch.nn.functional import one_hot
 
 from plt.errors import UsageError
-from plt.train.people.soft_users import (
-    GENERIC,
-    UserModel,
-    UserModelShape,
-    make_user_model,
-    starting_rows,
-)
+from plt.train.people.shape import UserModelShape
+from plt.train.people.soft_users import GENERIC, UserModel, make_user_model, starting_rows
 
 D = 6
 SHAPES = {

@@ -107,7 +107,7 @@ def load_soft(path: Path, config: "Config") -> "SoftPromptReward":
 
 def _sharing(config: "Config") -> "Sharing":
     from plt.train.multi_user.joint_network import Sharing
-    from plt.train.people.soft_users import UserModelShape
+    from plt.train.people.shape import UserModelShape
 
     shape = UserModelShape(
         config.users, config.vectors, config.n_clusters, config.simplex, config.generic_offset
