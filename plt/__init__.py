@@ -67,5 +67,10 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Every documented name, also those that nobody has asked for yet."""
-    return sorted({*globals(), *__all__})
+    """Every documented name, also those that nobody has asked for yet, and what was imported."""
+    imported = {
+        name
+        for name, value in globals().items()
+        if name.startswith("__") or (isinstance(value, ModuleType) and not name.startswith("_"))
+    }
+    return sorted({*imported, *__all__})

@@ -186,6 +186,7 @@ def test_registry_names_are_data_too() -> None:
         (lambda: plt.train("synthetic:pets", "length", users=3), "users is a int"),
         (lambda: plt.compare(3), "a int is neither a run nor a scores table"),
         (lambda: plt.compare(), "there is no run to report on"),
+        (lambda: plt.compare("nowhere"), "nowhere does not exist\nhint: ls runs"),
         (lambda: plt.compare(pl.DataFrame({"a": [1]})), "the frame is not a scores table"),
         (lambda: plt.compare("x", split="tset"), "split is 'tset'; known are train, val, test"),
         (lambda: plt.load("nowhere"), "nowhere is no run"),
@@ -244,6 +245,7 @@ def test_what_is_shown_is_short_and_html_is_escaped(path: Path) -> None:
 def test_the_package_is_complete_and_loads_nothing_heavy() -> None:
     names = {"METHODS", "compare", "convert", "lint", "load", "read", "split", "stats", "train"}
     assert names <= set(dir(plt))
+    assert not set(dir(plt)) & {"Any", "ModuleType", "TYPE_CHECKING"}
     assert set(plt.__all__) == names
     for name in names - {"METHODS"}:
         assert callable(getattr(plt, name)), name
@@ -280,3 +282,36 @@ def test_who_expected_pyplot_is_told() -> None:
 
 def test_the_docstring_of_the_package_names_what_it_has() -> None:
     assert set(re.findall(r"plt\.(\w+)", plt.__doc__ or "")) <= {*dir(plt)}
+
+
+def test_a_remark_is_blamed_on_the_line_that_called(path: Path) -> None:
+    rows = pl.DataFrame({"prompt": ["a?"], "chosen": ["x"], "rejected": ["y"], "user_id": ["u"]})
+    runs = plt.train(path, "length")
+    for call in (lambda: plt.convert(rows), lambda: plt.compare(runs, runs[0].path)):
+        with pytest.warns(UserWarning, match="read as|given twice") as remarks:
+            call()
+        assert {remark.filename for remark in remarks} == {__file__}
+
+
+def test_a_run_of_a_frame_says_why_its_configuration_alone_does_not_repeat_it(
+    path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (run,) = plt.train(plt.read(path), "length", seed=1, runs="called")
+    config = ["train", "--config", str(run.path / "config.toml"), "--runs", "typed"]
+    assert main(config) == 2
+    said = capfd.readouterr().err
+    assert "made in Python, and its DATA was a frame" in said
+    assert "hint: plt train DATA --config FILE" in said
+    assert main([config[0], str(path), *config[1:]]) == 0
+    assert Path(capfd.readouterr().out.strip()).name == run.path.name
+    people = pl.DataFrame({"user_id": ["a"], "profile": ["hurried"]})
+    (told,) = plt.train(path, "length", seed=1, runs="called", users=people)
+    assert main(["train", "--config", str(told.path / "config.toml")]) == 2
+    assert "its table of users was a frame" in capfd.readouterr().err
+
+
+def test_what_is_shown_of_a_divided_frame_is_that_it_is_divided() -> None:
+    prefs = plt.split("synthetic:mirrored", by="pair")
+    assert repr(prefs).endswith("split by pair)")
+    assert repr(plt.read(prefs.wide())).endswith("users, split)")
+    assert repr(plt.read("synthetic:mirrored")).endswith("no split)")

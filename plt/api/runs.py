@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from plt.train.method import Progress
     from plt.train.runs.fitted_run import FittedRun
 
-GIVEN = "(given in Python)"
-"""What stands for a frame in `config.toml`: no path leads to it."""
-
 
 @dataclass(frozen=True, repr=False)
 class Run:
@@ -311,6 +308,8 @@ def train(
 
 
 def _argument(data: Data) -> str:
+    from plt.data.identity import GIVEN
+
     return str(data) if isinstance(data, str | Path) else GIVEN
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Protocol
 
 from plt.data.cache import CACHE_ELSEWHERE, cache_dir
+from plt.data.identity import GIVEN
 from plt.data.reading.hub import HubSource, fetch
 from plt.data.reading.raw_files import Say, warn
 from plt.data.registry import SYNTHETIC, dataset, load_module, simulator
 from plt.data.tables.files import write_bytes
 from plt.data.tables.preferences import Preferences, read_preferences, write_preferences
 from plt.data.tables.table import Source
+from plt.errors import UsageError
 
 
 class SourceModule(HubSource, Protocol):
@@ -43,9 +45,10 @@ def locate(text: str, raw: Path | None = None, say: Say = warn) -> Source | Pref
         A path to a `preferences/1` table, or the table itself for simulators.
 
     Raises:
-        UsageError: No such name.
+        UsageError: No such name; or a run made in Python is repeated, and the data was a frame.
         DataError: Neither cached nor reachable, or the raw files are not what they should be.
     """
+    refuse_given(text, "DATA", "plt train DATA --config FILE")
     if raw is None and is_path(text):
         return Path(text)
     if text.startswith(SYNTHETIC):
@@ -57,6 +60,15 @@ def locate(text: str, raw: Path | None = None, say: Say = warn) -> Source | Pref
     if raw is not None:
         return source.load(raw, variant, say)
     return _cached(text, source, variant, say)
+
+
+def refuse_given(text: str, what: str, hint: str) -> None:
+    """Raises a `UsageError` for what `config.toml` says of a frame: it cannot be read again."""
+    if text == GIVEN:
+        raise UsageError(
+            f"this run was made in Python, and its {what} was a frame: no path leads to it",
+            hint=hint,
+        )
 
 
 def _cached(text: str, source: SourceModule, variant: str | None, say: Say) -> Path:

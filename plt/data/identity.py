@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 RUN_ID_DIGITS = 10
+GIVEN = "(given in Python)"
+"""What stands for a frame in `config.toml`: no path leads to it."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plt.errors import UsageError
+from plt.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +30,7 @@ def load_entries(
 
     Raises:
         UsageError: There are none.
-        ArtifactError: No run that is named finished, or one is damaged.
+        ArtifactError: A path leads nowhere, no run that is named finished, or one is damaged.
         DataError: A file is no scores table.
     """
     from plt.analyze.comparison.entries import Condition, Entry, named
@@ -42,6 +42,8 @@ def load_entries(
     unfinished: list[Path] = []
     for source in sources:
         condition = Condition()
+        if isinstance(source, Path) and not source.exists():
+            raise ArtifactError(f"{source} does not exist", hint="ls runs")
         if isinstance(source, Path) and source.is_dir():
             run = load_manifest(source)
             if not run.finished:

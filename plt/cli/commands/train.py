@@ -163,9 +163,11 @@ def _embedded(names: list[str]) -> str:
 def _users_table(path: Path | None) -> pl.DataFrame | None:
     if path is None:
         return None
+    from plt.data.catalog import refuse_given
     from plt.data.tables.schema import USERS
     from plt.data.tables.table import read_table
 
+    refuse_given(str(path), "table of users", "plt train DATA --config FILE --users FILE")
     return read_table(path, USERS)[0]
 
 

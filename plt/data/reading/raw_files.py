@@ -11,6 +11,7 @@ import gc
 import gzip
 import hashlib
 import io
+import sys
 import warnings
 import zlib
 from collections import Counter
@@ -46,8 +47,17 @@ FOREIGN_MAGICS = (
 
 
 def warn(text: str) -> None:
-    """How remarks reach a Python caller; the command line passes its own `Say` instead."""
-    warnings.warn(text, UserWarning, stacklevel=3)
+    """How remarks reach a Python caller; the command line passes its own `Say` instead.
+
+    They are blamed on the caller's line: Python shows equal remarks of one line only once.
+    """
+    frame, level, caller = sys._getframe(), 1, 1
+    while (above := frame.f_back) is not None:
+        level += 1
+        if frame.f_globals.get("__name__", "").partition(".")[0] == "plt":
+            caller = level
+        frame = above
+    warnings.warn(text, UserWarning, stacklevel=caller)
 
 
 @contextmanager

@@ -71,8 +71,10 @@ class Preferences:
         users = self.votes["user_id"].drop_nulls().n_unique()
         unit = (self.meta.split or {}).get("unit")
         name = "unnamed" if self.meta.dataset is None else repr(self.meta.dataset)
+        undivided = self.votes["split"].null_count() == self.votes.height
+        split = f"split by {unit}" if unit else "no split" if undivided else "split"
         parts = [name, f"{self.votes.height:,} judgements", f"{self.pairs.height:,} pairs",
-                 f"{users:,} users", f"split by {unit}" if unit else "no split"]  # fmt: skip
+                 f"{users:,} users", split]  # fmt: skip
         return ", ".join(parts)
 
     def filter(self, predicate: pl.Expr) -> "Preferences":
