@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from plt.data.claims import TakenOver
 from plt.errors import PltError
 from plt.study.make_run import await_run
-from plt.study.outcome import Gain, Made
+from plt.study.outcome import Made, OverVanilla
 
 if TYPE_CHECKING:
     from plt.study.make_run import Session
@@ -121,7 +121,7 @@ def _vanilla_name(cell: Cell) -> str:
     return VANILLA[method_card(cell.name).kind]
 
 
-def _gain(run: Made, baseline: Path, session: Session) -> Gain:
+def _gain(run: Made, baseline: Path, session: Session) -> OverVanilla:
     """The paired differences of a run to its baseline, reported too."""
     from plt.analyze.comparison.compare import compare
     from plt.analyze.comparison.verdict import gain_line
@@ -132,4 +132,4 @@ def _gain(run: Made, baseline: Path, session: Session) -> Gain:
     over = found.rows[1].gain
     assert over is not None  # the second of two, and not the baseline
     session.report(f"{run.cell.label}: {gain_line(over, found.ground)}")
-    return Gain(baseline, over, found.ground.about)
+    return OverVanilla(baseline, over, found.ground.about)

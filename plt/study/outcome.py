@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from plt.analyze.comparison.gains import Gain as Over
+    from plt.analyze.comparison.gains import Gain
     from plt.study.length_experiment import LengthExperiment
     from plt.study.plan import Cell
 
@@ -39,7 +39,7 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
-class Gain:
+class OverVanilla:
     """What a personal run has over vanilla, over users.
 
     Attributes:
@@ -49,7 +49,7 @@ class Gain:
     """
 
     baseline: Path
-    over: Over
+    over: Gain
     about: str
 
     def to_json(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class Made:
     training: Mapping[str, Any] | None
     accuracy: Accuracy | None
     notes: tuple[str, ...] = ()
-    gain: Gain | None = None
+    gain: OverVanilla | None = None
     experiment: LengthExperiment | None = None
 
     def to_json(self) -> dict[str, Any]:
