@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import numbers
 import types
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -10,6 +11,8 @@ from plt.errors import UsageError
 
 C = TypeVar("C")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+MAX_SEED = 2**64 - 1
+"""What a column of seeds holds."""
 AUTO = "auto"
 """How None, the value that the program chooses, is written in settings and TOML."""
 
@@ -68,6 +71,29 @@ def make_config(cls: type[C], values: Mapping[str, object], owner: str, hint: st
     if problems:
         raise UsageError(f"{owner} does not take these settings", problems=problems, hint=hint)
     return cls(**converted)
+
+
+def check_whole(least: int, **arguments: object) -> None:
+    """Refuses arguments in Python that their flags would refuse on a command line.
+
+    Args:
+        least: The least that each may be; the most is `MAX_SEED`.
+        arguments: Name to what was given.
+
+    Raises:
+        UsageError: All that are no whole numbers, or too small or large, are listed.
+    """
+    problems = [
+        f"{name} is {value!r}, expected a whole number from {least} on"
+        for name, value in arguments.items()
+        if isinstance(value, bool)
+        or not isinstance(value, numbers.Integral)
+        or not least <= int(value) <= MAX_SEED
+    ]
+    if problems:
+        raise UsageError(
+            "a number is not understood", problems=problems, hint=f"{next(iter(arguments))}={least}"
+        )
 
 
 def plain_values(config: object) -> dict[str, object]:

@@ -264,6 +264,7 @@ def train(
     """
     from plt.cli.shell.inputs import compute_options
     from plt.data.tables.content import input_hashes
+    from plt.settings import check_whole
     from plt.study.execute import execute
     from plt.study.make_run import Session
     from plt.study.plan import (
@@ -276,6 +277,8 @@ def train(
     )
     from plt.train.method import silent, unheard
 
+    check_whole(0, seed=seed)
+    check_whole(1, batch_size=batch_size)
     report = report or unheard
     shared = {"tune": tune, "epochs": epochs, "learning_rate": learning_rate,
               "max_length": max_length}  # fmt: skip
@@ -296,7 +299,7 @@ def train(
         prefs=prefs,
         people=people,
         compute=compute_options(device, dtype, batch_size, progress or silent),
-        seed=seed,
+        seed=int(seed),
         runs=Path(runs or os.environ.get("PLT_RUNS") or "runs"),
         report=report,
         inputs=input_hashes(prefs, people),

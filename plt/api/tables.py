@@ -90,6 +90,9 @@ def convert(
     from plt.data.reading.frames import as_polars, raw_frame
     from plt.data.sources.generic import GenericOptions
     from plt.data.sources.generic import convert as convert_generic
+    from plt.settings import check_whole
+
+    check_whole(0, seed=seed)
 
     if source != "generic":
         own = {
@@ -146,6 +149,9 @@ def split(
     from plt.data.splitting.protocols import apply_protocol
     from plt.data.splitting.splits import SplitPlan
     from plt.data.splitting.splits import split as divide
+    from plt.settings import check_whole
+
+    check_whole(0, seed=seed)
 
     if protocol is not None:
         if by is not None:
@@ -158,6 +164,9 @@ def lint(data: Data, *, seed: int = 0) -> Answer[LintReport]:
     """What gives labels away and what straddles splits; `.found.clean` is the verdict."""
     from plt.analyze.lint import lint as look
     from plt.cli.pages.lint import lint_blocks
+    from plt.settings import check_whole
+
+    check_whole(0, seed=seed)
 
     found = look(_read(data, unique_keys=False), seed=seed)
     name = str(data) if isinstance(data, str | Path) else "DATA"
@@ -181,6 +190,9 @@ def stats(
     """
     from plt.analyze.dataset.describe import describe
     from plt.cli.pages.dataset_statistics import statistics_blocks
+    from plt.settings import check_whole
+
+    check_whole(0, seed=seed)
 
     prefs = read(data)
     found = describe(

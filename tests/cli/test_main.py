@@ -68,6 +68,7 @@ def test_every_command_has_help_with_an_example(
         (["dataset-split", "synthetic:dirichet"], "did you mean 'dirichlet'?"),
         (["ls", "method"], "nothing called 'method' to list"),
         (["report", "/nowhere"], "/nowhere does not exist"),
+        (["train", "--seed", str(2**64)], "Invalid value for '--seed'"),
     ],
 )
 def test_wrong_lines_get_one_clear_message(

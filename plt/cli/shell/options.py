@@ -6,6 +6,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from plt.cli.shell.config import apply_config
+from plt.settings import MAX_SEED
 
 Out: TypeAlias = Annotated[
     Path | None,
@@ -15,7 +16,10 @@ Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one documented JSON object and nothing else.")
 ]
 Seed: TypeAlias = Annotated[
-    int, typer.Option("--seed", min=0, envvar="PLT_SEED", help="Seed of everything random.")
+    int,
+    typer.Option(
+        "--seed", min=0, max=MAX_SEED, envvar="PLT_SEED", help="Seed of everything random."
+    ),
 ]
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("-q", "--quiet", envvar="PLT_QUIET", help="Say nothing on stderr.")
