@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from plt.cli import main
-from plt.data.claims import claim_numbers
+from plt.data.claims import Timing, claim_numbers
 from plt.data.run import (
     CONFIG,
     LOG,
@@ -173,7 +173,8 @@ def test_a_single_cell_is_waited_for_and_taken_over_from_the_killed(
         other.kill()
         began = time.monotonic()
         out, err = waiting.communicate(timeout=60)
-        assert time.monotonic() - began < 10
+        # Start-up, a fit and a busy machine included, long before a claim counts as stale.
+        assert time.monotonic() - began < Timing().stale / 2
         assert waiting.returncode == 0
         assert "length: resuming runs/length-" in err
         assert [event["process"] for event in claims(folder / out.strip())] == [
