@@ -205,6 +205,7 @@ def _race(folder: Path, barrier: Barrier, wins: "multiprocessing.SimpleQueue[lis
     for number in range(ROUNDS):
         barrier.wait()
         claim = take(folder / str(number), Watch(LATE))
+        barrier.wait()  # who is late must find the other still holding, not gone already
         if isinstance(claim, Claim):
             won.append(number)
             claim.stop()

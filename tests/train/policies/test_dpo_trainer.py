@@ -220,8 +220,8 @@ def test_which_response_stands_first_decides_nothing_where_labels_are_soft(kind)
 
 def test_accumulated_passes_are_one_batch(source, told, tmp_path):
     rows = with_reference(judged(), source, told[1])
-    whole = arguments_for(tmp_path / "a", pairs_per_pass=8)
-    parts = arguments_for(tmp_path / "b", pairs_per_pass=2)
+    whole = arguments_for(tmp_path / "a", pairs_per_pass=8, rate=1e-3)
+    parts = arguments_for(tmp_path / "b", pairs_per_pass=2, rate=1e-3)
     assert (whole.gradient_accumulation_steps, parts.gradient_accumulation_steps) == (1, 4)
     found = losses_of(make_network(source, 4), told, rows, objective(), whole)
     in_parts = losses_of(make_network(source, 4), told, rows, objective(), parts)
