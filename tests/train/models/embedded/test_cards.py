@@ -92,6 +92,6 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    with pytest.raises(ArtifactError, match="cannot write .*builtin-tiny") as caught:
+    with pytest.raises(ArtifactError, match=r"cannot write .*builtin-tiny") as caught:
         make_embedded("builtin:tiny", tmp_path, silent)
     assert caught.value.hint == "export PLT_CACHE=FOLDER"
