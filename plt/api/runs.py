@@ -162,7 +162,7 @@ def compare(
         sweep_blocks,
         sweep_json,
     )
-    from plt.data.reading.raw_files import warn
+    from plt.data.remarks import warn
     from plt.data.tables.schema import SPLITS
     from plt.study.entries import load_entries
 
@@ -262,9 +262,9 @@ def train(
         PltError: An argument is not understood, or the only run failed. Where several are asked
             for, one that fails stops no other and stands in `outcome.failed`.
     """
-    from plt.cli.shell.inputs import compute_options
     from plt.data.tables.content import input_hashes
     from plt.settings import check_whole
+    from plt.study.compute import compute_options
     from plt.study.execute import execute
     from plt.study.make_run import Session
     from plt.study.plan import (

@@ -6,8 +6,8 @@ from typing import Protocol
 from plt.data.cache import CACHE_ELSEWHERE, cache_dir
 from plt.data.identity import GIVEN
 from plt.data.reading.hub import HubSource, fetch
-from plt.data.reading.raw_files import Say, warn
 from plt.data.registry import SYNTHETIC, dataset, load_module, simulator
+from plt.data.remarks import Say, warn
 from plt.data.tables.files import write_bytes
 from plt.data.tables.preferences import Preferences, read_preferences, write_preferences
 from plt.data.tables.table import Source

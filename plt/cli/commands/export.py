@@ -35,9 +35,10 @@ def command(
 
     Example: plt export runs/individual-77aa01c2de u07-model --user u07
     """
-    from plt.cli.shell.inputs import compute_options, run_path
+    from plt.cli.shell.inputs import run_path
     from plt.data.run import load_run
     from plt.data.tables.output import check_folder
+    from plt.study.compute import compute_options
     from plt.train.runs.export import export
     from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.runtime.processes import refuse_several

@@ -140,8 +140,9 @@ def command(
 
     Example: plt generate builtin:tiny --prompts DATA --guide RUN --reference -o guided.parquet
     """
-    from plt.cli.shell.inputs import compute_options, load_preferences
+    from plt.cli.shell.inputs import load_preferences
     from plt.data.tables.generations import distinct_prompts, texts_table
+    from plt.study.compute import compute_options
     from plt.train.writing.sampling import Sampling
 
     output = for_table(

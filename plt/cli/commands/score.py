@@ -49,9 +49,10 @@ def command(
 
     Example: plt score RUN pairs.parquet --as-user u07 | plt report -
     """
-    from plt.cli.shell.inputs import compute_options, load_preferences, run_path
+    from plt.cli.shell.inputs import load_preferences, run_path
     from plt.data.tables.schema import SCORES
     from plt.data.tables.table import Meta, write_table
+    from plt.study.compute import compute_options
     from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.runtime.processes import leads
 

@@ -120,9 +120,10 @@ def command(
 
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
-    from plt.cli.shell.inputs import compute_options, load_preferences
+    from plt.cli.shell.inputs import load_preferences
     from plt.data.tables.content import input_hashes
     from plt.data.tables.output import check_folder
+    from plt.study.compute import compute_options
     from plt.study.execute import execute
     from plt.study.make_run import Session
     from plt.study.plan import Asked, method_names, on_device, plan, split_if_needed

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from plt.data.tables.preferences import Preferences
     from plt.data.tables.table import Meta, Source
-    from plt.train.method import Compute, Progress
 
 
 def table_source(text: str) -> Source | str:
@@ -103,20 +102,3 @@ def run_path(argument: str) -> Path:
     if len(sources) != 1 or isinstance(sources[0], bytes):
         raise UsageError("one run directory is wanted", hint="plt train DATA | plt verify -")
     return sources[0]
-
-
-def compute_options(device: str, dtype: str, batch_size: int, progress: Progress) -> Compute:
-    """How to compute, as it was typed.
-
-    Raises:
-        UsageError: There is no such device here, or no such dtype; nothing was written yet.
-    """
-    from plt.data.cache import cache_dir
-    from plt.train.method import Compute
-
-    if device not in ("auto", "cpu") or dtype != "float32":
-        from plt.train.runtime.devices import resolve_device, resolve_dtype
-
-        resolve_device(device)
-        resolve_dtype(dtype)
-    return Compute(device, dtype, batch_size, cache_dir(), progress)

@@ -13,7 +13,8 @@ from plt.data.reading.conversation import (
     transcript_messages,
 )
 from plt.data.reading.field_map import each, values
-from plt.data.reading.raw_files import RawTable, Say
+from plt.data.reading.raw_files import RawTable
+from plt.data.remarks import Say
 from plt.errors import DataError
 
 PROMPTS_DIFFER = "prompts differ"

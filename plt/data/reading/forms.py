@@ -12,7 +12,8 @@ from plt.data.reading.field_map import (
     missing,
     split_sources,
 )
-from plt.data.reading.raw_files import RawTable, Say
+from plt.data.reading.raw_files import RawTable
+from plt.data.remarks import Say
 from plt.errors import DataError
 
 ROW_FIELDS = ("user_id", "group", "split", "user_split", "subset", "profile")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from plt.data.reading.raw_files import Say, warn
+from plt.data.remarks import Say, warn
 from plt.errors import DataError
 
 REACH_SECONDS = 3.0

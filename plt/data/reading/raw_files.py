@@ -11,11 +11,9 @@ import gc
 import gzip
 import hashlib
 import io
-import sys
-import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,8 +24,6 @@ import polars as pl
 from plt.data.reading.json_rows import MAX_PROBLEMS, decode_utf8, read_json
 from plt.data.tables.table import LFS_MAGIC, PARQUET_MAGIC, PICKLE_MAGICS, Source, source_name
 from plt.errors import DataError
-
-Say = Callable[[str], None]
 
 MAX_NAMED_FILES = 12
 GZIP_MAGIC = b"\x1f\x8b"
@@ -44,20 +40,6 @@ FOREIGN_MAGICS = (
     (b"SQLite format 3", "an SQLite database", "write it as CSV: sqlite3 -csv -header {name} ..."),
     (b"<", "an HTML or XML page, perhaps a login page", "download the file itself again"),
 )
-
-
-def warn(text: str) -> None:
-    """How remarks reach a Python caller; the command line passes its own `Say` instead.
-
-    They are blamed on the caller's line: Python shows equal remarks of one line only once.
-    """
-    frame, level, caller = sys._getframe(), 1, 1
-    while (above := frame.f_back) is not None:
-        level += 1
-        if frame.f_globals.get("__name__", "").partition(".")[0] == "plt":
-            caller = level
-        frame = above
-    warnings.warn(text, UserWarning, stacklevel=caller)
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from plt.data.reading.field_map import STAR, Cells, judgements, positions, texts
 from plt.data.reading.forms import ROW_FIELDS, FilePlan, plan_of
 from plt.data.reading.labels import parse_label_values, read_labels
 from plt.data.reading.ratings import PairRule, pairs_of_ratings
-from plt.data.reading.raw_files import RawTable, Say, no_collection, read, warn
+from plt.data.reading.raw_files import RawTable, no_collection, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build, prompt_json
 from plt.data.tables.schema import SPLITS, USER_SPLITS
 from plt.data.tables.table import Meta

@@ -18,7 +18,8 @@ import polars as pl
 from plt.data.reading.conversation import prompt_series, to_messages
 from plt.data.reading.field_map import each, require, texts
 from plt.data.reading.ratings import PairRule, pairs_of_ratings
-from plt.data.reading.raw_files import Say, find_files, joined_hash, read, warn
+from plt.data.reading.raw_files import find_files, joined_hash, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 from plt.errors import DataError

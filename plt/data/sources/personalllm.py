@@ -27,7 +27,8 @@ import polars as pl
 from plt.data.reading.conversation import prompt_series, to_messages
 from plt.data.reading.field_map import each, require, texts, values
 from plt.data.reading.ratings import PairRule, pairs_of_ratings
-from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.reading.raw_files import RawTable, joined_hash, matching_files, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build, prompt_json
 from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError

@@ -32,7 +32,8 @@ import polars as pl
 from plt.data.reading.conversation import Message, prompt_series
 from plt.data.reading.field_map import require
 from plt.data.reading.ratings import SAME_TEXT
-from plt.data.reading.raw_files import RawTable, Say, find_files, joined_hash, read, warn
+from plt.data.reading.raw_files import RawTable, find_files, joined_hash, read
+from plt.data.remarks import Say, warn
 from plt.data.sources.prism_dialogues import (
     Answer,
     Dialogue,

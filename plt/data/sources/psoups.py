@@ -20,7 +20,8 @@ import polars as pl
 
 from plt.data.reading.conversation import prompt_series, to_messages
 from plt.data.reading.field_map import require, texts
-from plt.data.reading.raw_files import RawTable, Say, find_files, joined_hash, read, warn
+from plt.data.reading.raw_files import RawTable, find_files, joined_hash, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 

@@ -18,7 +18,8 @@ import polars as pl
 from plt.data.reading.chosen_rows import read_chosen
 from plt.data.reading.conversation import prompt_series
 from plt.data.reading.field_map import require, text, texts
-from plt.data.reading.raw_files import RawTable, Say, matching_files, nearest, read, warn
+from plt.data.reading.raw_files import RawTable, matching_files, nearest, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 from plt.errors import DataError

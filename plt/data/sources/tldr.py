@@ -35,7 +35,8 @@ import polars as pl
 from plt.data.reading.conversation import prompt_series, to_messages
 from plt.data.reading.field_map import require
 from plt.data.reading.json_rows import MAX_PROBLEMS
-from plt.data.reading.raw_files import RawTable, Say, joined_hash, matching_files, read, warn
+from plt.data.reading.raw_files import RawTable, joined_hash, matching_files, read
+from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 from plt.errors import DataError, UsageError
