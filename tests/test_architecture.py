@@ -18,6 +18,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "plt"
 RULES = (
     architecture.folder_problems,
     architecture.layer_problems,
+    architecture.unplaced_rooms,
     architecture.file_circles,
     architecture.room_circles,
     architecture.crowded_rooms,
@@ -98,6 +99,12 @@ def test_a_planted_circle_of_rooms_is_named_where_no_file_is_in_one(tmp_path: Pa
     problems = architecture.room_circles(package)
     assert problems
     assert any("plt.train.models.planted -> plt.train.features.planted" in p for p in problems)
+
+
+def test_a_room_that_nobody_placed_is_named(tmp_path: Path) -> None:
+    package = planted(tmp_path, "train/cellar.py", '"""Nothing."""\n')
+    (problem,) = architecture.unplaced_rooms(package)
+    assert problem.startswith("plt/train/cellar is not in LAYERS")
 
 
 def test_a_planted_crowd_and_planted_lengths_are_named(tmp_path: Path) -> None:
