@@ -45,8 +45,9 @@ def _reasons(found: LengthExperiment) -> list[Block]:
         for name in ABOUT if each is not None else ():
             figure: Any = getattr(each, name)
             if figure.low is None and figure.reason is not None:
-                reasons[f"{name}: {figure.reason}"] = None
-    return [Line(f"No interval of {reason}.") for reason in reasons]
+                what = "figure" if figure.value is None else "interval"
+                reasons[f"No {what} of {name}: {figure.reason}."] = None
+    return [Line(reason) for reason in reasons]
 
 
 def _written(found: LengthExperiment) -> Table:

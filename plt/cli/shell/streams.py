@@ -240,9 +240,9 @@ class _Step:
     shown: bool = False
 
     def left(self, now: float, total: int) -> float | None:
-        """Seconds that remain; null while the pace is not known."""
+        """Seconds that remain; null where nothing does, or the pace is not known."""
         passed, made = now - self.began, self.done - self.first
-        if not total or made < 1 or passed < FIRST_ESTIMATE_SECONDS:
+        if made < 1 or passed < FIRST_ESTIMATE_SECONDS or self.done >= total:
             return None
         return passed / made * (total - self.done)
 

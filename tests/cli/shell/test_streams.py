@@ -61,6 +61,15 @@ def test_what_was_done_before_is_no_pace_and_a_second_step_has_its_own(
     assert capfd.readouterr().err == "plt: training: 2 of 60, about 2 min left\n"
 
 
+def test_what_is_over_has_nothing_left(capfd: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    progress = Progress(clock)
+    progress("training", 1, 2)
+    clock.now = 30.0
+    progress("training", 2, 2)
+    assert capfd.readouterr().err == "plt: training: 2 of 2\n"
+
+
 def test_an_unknown_total_has_no_end(capfd: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     progress = Progress(clock)
