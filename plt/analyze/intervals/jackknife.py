@@ -40,8 +40,8 @@ class Pooled:
 
     `shifts` are the changes when each cluster is left out, [largest code + 1], 0 in gaps; `rows`
     the influence of each row by itself, its deviation from what is expected of it, [rows]; `size`
-    is Kish's effective number of clusters by their weights in the figure; `row_variance` is what the
-    variance would be without clusters. The same of `OverUsers`.
+    is Kish's effective number of clusters by their weights in the figure; `row_variance` is what
+    the variance would be without clusters. The same of `OverUsers`.
 
     Attributes:
         value: The figure.
