@@ -122,5 +122,6 @@ def _evidence(
         weighted_votes=weighted_votes(votes) if intervals else NOT_ASKED,
         effective_rank=effective_rank(votes, permutations=n_permutations, seed=seed),
         split_halves=split_halves,
+        same_order=any(check.is_untested for check in checks),
     )
     return evidence, pairs, checks

@@ -40,7 +40,8 @@ class Pooled:
 
     `shifts` are the changes when each cluster is left out, [largest code + 1], 0 in gaps; `rows`
     the influence of each row by itself, its deviation from what is expected of it, [rows]; `size`
-    is Kish's effective number of clusters by their weights in the figure. The same of `OverUsers`.
+    is Kish's effective number of clusters by their weights in the figure; `row_variance` is what
+    the variance would be without clusters. The same of `OverUsers`.
 
     Attributes:
         value: The figure.
@@ -67,6 +68,11 @@ class Pooled:
     def rows(self, target: str) -> FloatArray:
         """As they are: nobody's own level is a constant of a pooled mean."""
         return self.influence
+
+    @property
+    def row_variance(self) -> float:
+        """What the variance would be if rows were independent."""
+        return float(self.influence @ self.influence)
 
     def size(self, kind: Codes) -> float:
         """From the weights of the rows of each cluster."""
@@ -135,6 +141,15 @@ class OverUsers:
             centred = centred - own[users.rows]
         weighted: FloatArray = centred * self._weights
         return weighted
+
+    @property
+    def row_variance(self) -> float:
+        """What the variance would be if rows were independent and varied alike.
+
+        Exceptions that all are of busy users, whose rows weigh little, do not make it small.
+        """
+        weights = self._weights
+        return float((weights @ self.deviations**2) * (weights @ weights))
 
     def totals(self, kind: Codes) -> FloatArray:
         """Number of rows of each cluster, [largest code + 1]."""

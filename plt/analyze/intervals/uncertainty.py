@@ -23,7 +23,12 @@ ten people can be beyond doubt where one about everybody is not.
 The variance is V(user) + V(group) - V(user x group), never below the larger of the first two, each
 term by deleting one cluster at a time (`plt.analyze.intervals.jackknife`), and the interval is
 Student's t with the smallest effective number of clusters of a kind that varies, minus 1, degrees
-of freedom. A worked table: three users (rows) by three groups (columns),
+of freedom. A share (bounds 0 and 1) near an end is skewed, and its variance is seen too small where
+exceptions are few and happen to be missing: its interval reaches as far as the score test of a
+share does (Wilson's, on the answers that the variance is worth) or as t does, whichever is further.
+In simulations with shares of .95 and .99, t alone held .78 to .93.
+
+A worked table: three users (rows) by three groups (columns),
 
     -2 -1  0
     -1  0  1      mean 0; without a user or group it moves by 1/2, 0, -1/2
@@ -355,8 +360,24 @@ def _ends(
         # Rows vary but all cluster sums cancel, as in a balanced two-by-two table.
         variance, kind = rows.size / (rows.size - 1) * float(rows @ rows), KIND_ROWS
     se, df = float(np.sqrt(variance)), degrees_of_freedom(n_effective)
-    half = t_quantile(df, 0.5 + level / 2) * se
-    return _Ends(max(value - half, lowest), min(value + half, highest), kind, se, df)
+    t = t_quantile(df, 0.5 + level / 2)
+    low, high = value - t * se, value + t * se
+    if (lowest, highest) == (0, 1) and 0 < value < 1:
+        ends = score_ends(value, max(variance, figure.row_variance), t)
+        low, high = min(low, ends[0]), max(high, ends[1])
+    return _Ends(max(low, lowest), min(high, highest), kind, se, df)
+
+
+def score_ends(share: float, variance: float, t: float) -> tuple[float, float]:
+    """Both shares p with |share - p| = t sqrt(p (1 - p) / n), n = share (1 - share) / variance.
+
+    Wilson (1927), the normal quantile replaced by t: of 9 right in 10 independent answers (variance
+    0.009, t = 2.262) it is [0.544, 0.986], where the plain interval ends at 1.115.
+    """
+    ratio = t**2 * variance / (share * (1 - share))
+    centre = (share + ratio / 2) / (1 + ratio)
+    half = t * np.sqrt(variance + ratio**2 / (4 * t**2)) / (1 + ratio)
+    return float(centre - half), float(centre + half)
 
 
 def degrees_of_freedom(n_effective: float) -> float:

@@ -3,7 +3,9 @@
 Self-agreement says something about taste only if the second answer is an act of judging of its own.
 Two things break that and can be seen. Where the time is known, remembered answers agree more often
 after a short while. Where the order of the two responses is known, a habit of choosing the first
-agrees more often in the same order than the other way round.
+agrees more often in the same order than the other way round. Where all had the same order there is
+nothing to compare with: then it is asked whether anybody chooses what is seen first more often than
+not, or less often; habits of single persons may cancel in the mean.
 """
 
 from dataclasses import dataclass, replace
@@ -12,12 +14,19 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from plt.analyze.intervals.uncertainty import Interval, influence_interval, mean_interval
+from plt.analyze.permutation.exchange import hashed
+from plt.analyze.permutation.signs import cross_product_p_value
 from plt.analyze.votes.votes import BoolArray, FloatArray, Repeats, Votes
 
 Condition: TypeAlias = Literal["order", "memory"]
 
 MIN_CELLS = 20
 """Fewer repeats on either side are not compared."""
+HABITS = 0.025
+"""A p value of habits at or below this is one."""
+N_BINS = 40
+N_SIGNS = 999
+SEED = 53
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,11 @@ class Check:
         contrast: Self-agreement in the same order minus in the other, or after a shorter while
             than the median minus after a longer one; where all repeats had the same order, the
             share of answers for what was seen first, minus one half.
-        fails: Whether the contrast is above 0 (for the last: other than 0).
+        fails: Whether the contrast is above 0 (for the last: other than 0, or there are habits).
         n_trusted: Repeats that the condition leaves: those in the other order, or after long.
         trusted: Which of the cells these are, [C].
+        habits: Where all repeats had the same order: p value of "nobody has a habit of choosing
+            what is seen first, or last".
     """
 
     condition: Condition
@@ -39,6 +50,12 @@ class Check:
     fails: bool
     n_trusted: int
     trusted: BoolArray
+    habits: float | None = None
+
+    @property
+    def is_untested(self) -> bool:
+        """Whether all repeats had the same order, and no habit is seen: there may be one."""
+        return self.condition == "order" and not self.fails and self.n_trusted < MIN_CELLS
 
 
 def check_conditions(votes: Votes) -> tuple[Check, ...]:
@@ -112,7 +129,25 @@ def _order(votes: Votes, alike: FloatArray, first: np.ndarray, shown_a: np.ndarr
         votes.groups[repeats.pairs[cells]],
         bounds=(-0.5, 0.5),
     )
-    return Check("order", share, share.excludes(0.0), int(turned.sum()), ~same)
+    habits = _habits(votes, chose_first, cells)
+    fails = share.excludes(0.0) or (habits is not None and habits <= HABITS)
+    return Check("order", share, fails, int(turned.sum()), ~same, habits)
+
+
+def _habits(votes: Votes, chose_first: FloatArray, cells: np.ndarray) -> float | None:
+    """P(persons lean as much in other groups towards what is seen first, or last, by chance)."""
+    repeats = votes.repeats
+    pairs, users = repeats.pairs[cells], repeats.users[cells]
+    groups = votes.groups[pairs]
+    least = np.full(int(groups.max()) + 1, np.iinfo(np.uint64).max, dtype=np.uint64)
+    np.minimum.at(least, groups, votes.pair_ids[pairs])
+    # Named by their pairs, so that nothing depends on the order of the table.
+    bins = (hashed(least)[groups] % np.uint64(N_BINS)).astype(np.intp)
+    width = int(users.max()) + 1
+    leans = np.bincount(bins * width + users, chose_first, N_BINS * width).astype(np.float64)
+    generator = np.random.default_rng(SEED)
+    found = cross_product_p_value(leans.reshape(N_BINS, width), N_SIGNS, generator)
+    return None if isinstance(found, str) else found
 
 
 def _compare(

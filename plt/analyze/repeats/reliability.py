@@ -15,6 +15,9 @@ from plt.analyze.repeats.repeated_cells import CellVotes
 from plt.analyze.votes.votes import BoolArray, FloatArray, IntArray
 
 MAX_KAPPA = 10.0
+MIN_VOTES = 10
+"""From fewer votes elsewhere a person's kappa is noise: where everybody had four, weights that
+follow it called unequal care taste in 21 to 35 % of simulated tables, from ten on in 4 %."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Reliability:
         own: t of each vote, its mean product with the others' votes, [rows].
         others: o of each vote, the mean product among these, [rows].
         cells: The cell (person, left-out unit) of each vote, without gaps, [rows].
+        known: Whether the person has `MIN_VOTES` votes in other units, [rows].
     """
 
     kappa: FloatArray
@@ -37,6 +41,7 @@ class Reliability:
     own: FloatArray
     others: FloatArray
     cells: IntArray
+    known: BoolArray
 
 
 def relative_reliability(rows: CellVotes, held: IntArray) -> Reliability:
@@ -62,7 +67,8 @@ def relative_reliability(rows: CellVotes, held: IntArray) -> Reliability:
     positive = bottom > 1e-12
     raw = np.divide(top, bottom, out=np.ones_like(top), where=positive)
     kappa = np.clip(raw, 0.0, MAX_KAPPA)
-    return Reliability(kappa, bottom, positive & (kappa == raw), own, others, cells)
+    known = _elsewhere(np.ones(own.size), rows.users, cells) >= MIN_VOTES
+    return Reliability(kappa, bottom, positive & (kappa == raw), own, others, cells, known)
 
 
 def reliability_influence(rows: CellVotes, found: Reliability, weights: FloatArray) -> FloatArray:

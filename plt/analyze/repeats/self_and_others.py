@@ -24,11 +24,16 @@ import numpy as np
 from plt.analyze.intervals.figures import NOT_ASKED, without_interval
 from plt.analyze.intervals.uncertainty import Interval, influence_interval, mean_interval
 from plt.analyze.repeats.exchange import ExchangeTest, exchange_test
-from plt.analyze.repeats.reliability import relative_reliability, reliability_influence
+from plt.analyze.repeats.reliability import (
+    MIN_VOTES,
+    relative_reliability,
+    reliability_influence,
+)
 from plt.analyze.repeats.repeated_cells import CellVotes, SharedCells, cell_votes, shared_cells
 from plt.analyze.votes.votes import FloatArray, Votes
 
 NO_THIRD_VOTER = "no repeated judgement is on a pair with three voters"
+CARE_UNKNOWN = f"nobody who repeated one has {MIN_VOTES} votes on other such pairs"
 
 
 @dataclass(frozen=True)
@@ -163,7 +168,8 @@ def _beyond_reliability(
     """The difference when the others' agreement is scaled to each person's reliability.
 
     A cell weighs 1 / (1 + kappa^2), the inverse of how its noise grows: camps of unequal size give
-    the larger camp a large kappa, and in its cells nothing is left to see.
+    the larger camp a large kappa, and in its cells nothing is left to see. Cells of persons whose
+    kappa is not known do not count.
 
     Returns:
         The figure, and the share of the persons with cells whose kappa is above 1 (in the mean).
@@ -178,8 +184,10 @@ def _beyond_reliability(
     own = np.flatnonzero(rows.cell >= 0)
     of_cell = np.empty(cells.n_cells, dtype=np.intp)
     of_cell[rows.cell[own]] = own
-    kappa = found.kappa[of_cell]
-    weights = 1 / (1 + kappa**2)
+    kappa, known = found.kappa[of_cell], found.known[of_cell]
+    if not known.any():
+        return without_interval(None, CARE_UNKNOWN, target), None
+    weights = known / (1 + kappa**2)
     value, influence = _difference(cells, rows, kappa, weights)
     each = _each_difference(cells, kappa)
     slope = -0.5 * weights * (2 * cells.with_others - 1)
@@ -187,7 +195,7 @@ def _beyond_reliability(
     per_row = np.zeros(rows.users.size)
     per_row[of_cell] = slope / weights.sum()
     influence[cells.n_cells :] += reliability_influence(rows, found, per_row)
-    n = np.bincount(cells.users)
-    typical = np.bincount(cells.users, kappa)[n > 0] / n[n > 0]
+    n = np.bincount(cells.users[known])
+    typical = np.bincount(cells.users[known], kappa[known])[n > 0] / n[n > 0]
     above_one = float((typical > 1).mean())
     return _interval(value, influence, cells, rows, weights, intervals), above_one

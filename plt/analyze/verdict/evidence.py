@@ -23,7 +23,8 @@ P_VALUE = 0.025
 class Evidence:
     """What the verdict looks at.
 
-    `self_and_others` is of those repeats alone that `checks` leave.
+    `self_and_others` is of those repeats alone that `checks` leave. `same_order` is whether all
+    repeats had the order of the first time, without a habit that can be seen.
     """
 
     votes: Votes
@@ -35,6 +36,7 @@ class Evidence:
     weighted_votes: WeightedVotes | str
     effective_rank: EffectiveRank | str
     split_halves: SplitHalves | str | None = None
+    same_order: bool = False
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,12 @@ and no repeats, split halves.
 
 from typing import Literal, TypeAlias
 
+from plt.analyze.intervals.uncertainty import Interval
 from plt.analyze.permutation.exchange import UNANIMOUS
 from plt.analyze.repeats.conditions import MIN_CELLS, Check
 from plt.analyze.repeats.consistency import copies_caveat
-from plt.analyze.repeats.self_and_others import SelfAndOthers
+from plt.analyze.repeats.reliability import MIN_VOTES
+from plt.analyze.repeats.self_and_others import NO_THIRD_VOTER, SelfAndOthers
 from plt.analyze.verdict.evidence import P_VALUE, Evidence, Verdict, minority_clause
 from plt.analyze.verdict.without_repeats import without_repeats
 from plt.analyze.verdict.wording import (
@@ -25,6 +27,11 @@ from plt.analyze.verdict.wording import (
 from plt.analyze.votes.votes import Votes
 
 Whose: TypeAlias = Literal["all", "these users", "nobody"]
+SAME_ORDER = (
+    "all repeats had the order of the first time, where habits of choosing what is seen first look"
+    " the same and may be too weak to be seen by themselves"
+)
+UNTOLD = "taste cannot be told from unequal care"
 
 
 def verdict(evidence: Evidence) -> Verdict:
@@ -61,6 +68,8 @@ def verdict(evidence: Evidence) -> Verdict:
     else:
         found = _from_repeats(evidence, repeats)
         caveats = [_left(check, repeats) for check in evidence.checks]
+        if evidence.same_order and found.finding in ("taste", "differences"):
+            caveats.append(SAME_ORDER)
     return Verdict(found.finding, "; ".join([found.sentence.removesuffix("."), *caveats]) + ".")
 
 
@@ -86,13 +95,15 @@ def _from_repeats(evidence: Evidence, found: SelfAndOthers) -> Verdict:
     if evidence.minority.found.size:
         return _minority_and_repeats(evidence, found, whose, facts)
     if whose == "nobody":
-        return _nothing_or_contradiction(found, facts)
+        return _nothing_or_contradiction(evidence, found, facts)
     beside = _beside(found, whose)
     if found.beyond_reliability.value is None and not _against_others(found):
+        few = f"with few votes of each person, {UNTOLD}, {MIN_VOTES} on other pairs would help"
+        if found.beyond_reliability.reason == NO_THIRD_VOTER:
+            few = f"with two voters a pair, {UNTOLD}, three would settle it"
         return Verdict(
             "differences",
-            f"{_users(whose)} differ beyond noise{_unless(found)}: {facts}{beside}; with two voters"
-            " a pair, taste cannot be told from unequal care, three would settle it.",
+            f"{_users(whose)} differ beyond noise{_unless(found)}: {facts}{beside}; {few}.",
         )
     if not (_beyond_care(found, whose) or _against_others(found)):
         return Verdict("differences", _care_or_camps(found, whose, facts, beside))
@@ -179,7 +190,7 @@ def _care_or_camps(found: SelfAndOthers, whose: Whose, facts: str, beside: str) 
     )
 
 
-def _nothing_or_contradiction(found: SelfAndOthers, facts: str) -> Verdict:
+def _nothing_or_contradiction(evidence: Evidence, found: SelfAndOthers, facts: str) -> Verdict:
     difference, test = found.difference, found.exchanged
     if test.reason == UNANIMOUS and found.n_cells >= MIN_CELLS:
         return Verdict(
@@ -200,13 +211,11 @@ def _nothing_or_contradiction(found: SelfAndOthers, facts: str) -> Verdict:
             " users.",
         )
     these = difference.these_users or (difference.low, difference.high)
-    if difference.high < 0:
-        return Verdict(
-            "cannot tell",
-            f"Cannot tell whether tastes differ: {facts}; people who agree less with themselves"
-            " than with others were not asked the same thing twice: look at how the repeats were"
-            " made.",
-        )
+    if not (rejects or difference.low > 0 or these[0] > 0):
+        spoilt = _understated(evidence, difference)
+        if spoilt is not None:
+            sentence = f"Cannot tell whether tastes differ: {facts}; {spoilt}."
+            return Verdict("cannot tell", sentence)
     if difference.low > 0 or these[0] > 0:
         return Verdict(
             "cannot tell",
@@ -227,6 +236,21 @@ def _nothing_or_contradiction(found: SelfAndOthers, facts: str) -> Verdict:
         f"No taste beyond noise is detectable: {facts}; {most}, though single users may differ"
         " more.",
     )
+
+
+def _understated(evidence: Evidence, difference: Interval) -> str | None:
+    """Why self-agreement may be lower than two independent answers would have it."""
+    if any(check.condition == "order" and check.fails for check in evidence.checks):
+        return (
+            "where the order sways answers, repeats shown the other way round hide agreement with"
+            " oneself, and the others feign it; ask again in a way in which order matters less"
+        )
+    if difference.high is not None and difference.high < 0:
+        return (
+            "unless it is chance, people who agree less with themselves than with others were not"
+            " asked the same thing twice: look at how the repeats were made"
+        )
+    return None
 
 
 def _minority_and_repeats(
@@ -277,6 +301,10 @@ def _why(check: Check) -> str:
     if check.condition == "memory":
         return f"after a short while they agree more often, by {contrast}: they are remembered"
     if check.n_trusted < MIN_CELLS:
+        if not check.contrast.excludes(0.0):
+            return (
+                "all had the same order, and some people mostly choose what is seen first, or last"
+            )
         return f"all had the same order, and what is seen first is chosen {contrast} off one half"
     return f"in the same order they agree more often, by {contrast}"
 

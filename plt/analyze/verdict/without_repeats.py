@@ -1,5 +1,6 @@
 """The verdict where nobody was asked twice: minority users, split halves, effective rank."""
 
+from plt.analyze.repeats.conditions import MIN_CELLS
 from plt.analyze.taste.split_halves import SplitHalves
 from plt.analyze.verdict.evidence import P_VALUE, Evidence, Verdict, minority_clause
 from plt.analyze.verdict.wording import OTHERS, per_cent, votes_alone
@@ -37,6 +38,13 @@ def without_repeats(evidence: Evidence, *, never_differ: bool = False) -> Verdic
             f" {rank.value:.3f} against {rank.permuted_mean:.3f} when votes are exchanged,"
             f" p = {rank.p_value:.2g}){alone}, but {lacking} taste cannot be told from unequal"
             f" care: {repeat}.",
+        )
+    n_shared = int(evidence.votes.shared.size)
+    if evidence.divergence.divergent.value == 0 and n_shared >= MIN_CELLS:
+        return Verdict(
+            "none found",
+            f"No taste beyond noise is detectable: on all {n_shared:,} shared pairs everybody"
+            " agrees.",
         )
     noise = divergence_from_flips(evidence.votes, 0.1)
     expected = "" if noise is None else f" (flips of 10 % make {per_cent(noise.divergent)})"

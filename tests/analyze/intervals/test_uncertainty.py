@@ -278,7 +278,7 @@ def test_intervals_stay_within_bounds() -> None:
     rng = np.random.default_rng(1)
     values = rng.random(40) < 0.95
     codes = np.arange(40) % 4, np.arange(40) % 10
-    clipped = mean_interval(values, *codes, bounds=(0, 1), target="population")
+    clipped = mean_interval(values, *codes, bounds=(-1, 1), target="population")
     free = mean_interval(values, *codes, target="population")
     assert free.high is not None
     assert free.high > 1

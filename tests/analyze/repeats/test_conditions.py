@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from scipy.special import expit
 
 from plt.analyze.dataset.statistics import DatasetStatistics, dataset_statistics
 from plt.analyze.repeats.conditions import check_conditions, trusted_votes
@@ -100,6 +101,61 @@ def test_where_all_repeats_had_the_same_order_a_habit_spoils_them_all() -> None:
     assert found.self_and_others.difference.low > 0
     assert found.verdict.finding == "cannot tell"
     assert "all had the same order" in found.verdict.sentence
+
+
+def own_habits(rng: np.random.Generator, spread: float) -> pl.DataFrame:
+    """One taste; everybody leans to what is seen first, or last, and repeats had the same order."""
+    n_users, n_pairs = 20, 200
+    votes = crowd(np.full((n_users, n_pairs), 0.5), rng, per_group=2, voters=5, repeated=0.4)
+    pair = votes["pair_id"].to_numpy().astype(np.intp)
+    user = votes["user_id"].str.slice(1).cast(pl.Int64).to_numpy()
+    first = rng.choice([-1, 1], (n_users, n_pairs))[user, pair]
+    margin = rng.normal(0, 1.5, n_pairs)[pair] + first * rng.normal(0, spread, n_users)[user]
+    return votes.with_columns(
+        label=pl.Series(rng.random(pair.size) < expit(margin)).cast(pl.Float32),
+        shown_first=pl.Series(np.where(first > 0, "a", "b"), dtype=pl.Enum(["a", "b"])),
+    )
+
+
+def test_habits_that_cancel_in_the_mean_are_seen() -> None:
+    """Only the mean was asked for a habit, and 87 of 100 such tables were called taste."""
+    rng = np.random.default_rng(7)
+    for _ in range(10):
+        found = statistics_of(own_habits(rng, 1.5))
+        assert found.verdict.finding == "cannot tell"
+        assert "all had the same order" in found.verdict.sentence
+
+
+def test_where_all_had_the_same_order_taste_is_said_with_that_caveat() -> None:
+    rng = np.random.default_rng(8)
+    votes = asked(camps(30, 300, rng, share=0.4), rng, same_order=1.0)
+    found = statistics_of(votes)
+    (order,) = (check for check in found.checks if check.condition == "order")
+    assert order.is_untested
+    assert order.habits is not None
+    assert order.habits > 0.025
+    assert found.verdict.finding == "taste"
+    assert "all repeats had the order of the first time" in found.verdict.sentence
+
+
+def test_without_habits_the_test_of_habits_is_uniform() -> None:
+    rng = np.random.default_rng(9)
+    low = 0
+    for _ in range(100):
+        (order,) = check_conditions(read_rows(own_habits(rng, 0.0)))
+        assert order.habits is not None
+        low += order.habits <= 0.2
+    assert 8 <= low <= 34
+
+
+def test_where_the_order_sways_answers_camps_are_not_no_taste() -> None:
+    """Repeats the other way round understate how far people agree with themselves."""
+    rng = np.random.default_rng(10)
+    for _ in range(5):
+        votes = asked(camps(20, 200, rng, share=0.4), rng, bias=0.7).drop("judged_at")
+        found = statistics_of(votes)
+        assert "order" in [check.condition for check in found.checks if check.fails]
+        assert found.verdict.finding != "none found"
 
 
 def test_tastes_are_found_in_spite_of_memory_and_order() -> None:

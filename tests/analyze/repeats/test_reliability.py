@@ -1,14 +1,19 @@
+from collections import Counter
+
 import numpy as np
 import pytest
+from scipy.special import expit
 
+from plt.analyze.dataset.statistics import dataset_statistics
 from plt.analyze.repeats.reliability import (
     MAX_KAPPA,
     relative_reliability,
     reliability_influence,
 )
 from plt.analyze.repeats.repeated_cells import CellVotes
-from plt.analyze.repeats.self_and_others import self_and_others
+from plt.analyze.repeats.self_and_others import CARE_UNKNOWN, self_and_others
 from plt.analyze.votes.votes import read_rows
+from plt.data.tables.table import Meta
 from tests.analyze.populations_of_voters import camps, crowd, one_truth
 
 
@@ -100,6 +105,28 @@ def test_camps_of_unequal_size_are_not_care(repeated: float) -> None:
         assert found is not None
         assert found.beyond_reliability.low is not None
         assert found.beyond_reliability.low > 0
+
+
+def test_with_few_votes_of_each_person_care_is_not_known() -> None:
+    """Four votes each tell nobody's care, and what is left of it was called taste in one of five.
+
+    Judged by weights that follow its noise, what unequal care leaves was above 0.
+    """
+    rng, findings = np.random.default_rng(3), Counter[str]()
+    for seed in range(10):
+        margin = rng.normal(0, 2, 200)
+        q = expit(np.exp(rng.normal(0, 1.2, 200))[:, None] * margin)
+        votes = crowd(q, rng, per_group=4, voters=4, repeated=0.3)
+        found = dataset_statistics(votes, Meta(), seed=seed)
+        assert found.self_and_others is not None
+        if found.self_and_others.beyond_reliability.value is None:
+            assert found.self_and_others.beyond_reliability.reason == CARE_UNKNOWN
+            assert "10 on other pairs would help" in found.verdict.sentence or (
+                found.verdict.finding != "differences"
+            )
+        findings[found.verdict.finding] += 1
+    assert findings["taste"] == 0
+    assert findings["differences"] > 0
 
 
 @pytest.mark.slow

@@ -179,3 +179,14 @@ def test_the_sentence_says_what_it_assumes_and_on_what_it_rests() -> None:
     assert "(100 % of the repeats can move)" in note
     for untrue in ("only if tastes differ", "assumes nothing", "points are unlikely"):
         assert untrue not in found.verdict.sentence + note
+
+
+@pytest.mark.parametrize(("n_pairs", "finding"), [(100, "none found"), (5, "cannot tell")])
+def test_where_nobody_ever_disagrees_disagreement_is_not_called_noise(
+    n_pairs: int, finding: str
+) -> None:
+    rng = np.random.default_rng(0)
+    votes = crowd(np.ones((20, n_pairs)), rng, per_group=4, voters=5)
+    found = dataset_statistics(votes, Meta(dataset="toy")).verdict
+    assert found.finding == finding
+    assert ("everybody agrees" in found.sentence) == (finding == "none found")
