@@ -376,7 +376,11 @@ def test_defaults_are_the_papers_except_for_the_embedded_model():
     assert (paper.tuned, paper.rate, paper.users_rate) == ("lora", 5e-5, 5e-4)
     assert (paper.alpha, paper.n_tokens, paper.lora_rank, paper.lora_alpha) == (0.5, 10, 8, 16)
     assert paper.steps(23_299) == 2_914
-    embedded = PersonalSettings()
-    assert (embedded.tuned, embedded.rate, embedded.users_rate) == ("full", 1e-3, 1e-2)
-    assert (embedded.steps(23_299), embedded.window) == (50, 256)
+    small, tiny = PersonalSettings(), PersonalSettings(model="builtin:tiny")
+    for embedded in (small, tiny):
+        assert (embedded.tuned, embedded.rate, embedded.users_rate) == ("full", 1e-3, 1e-2)
+    assert (small.steps(23_299), small.window) == (200, None)
+    assert (tiny.steps(23_299), tiny.window) == (50, 256)
+    real = PersonalSettings(model="builtin:smollm2")
+    assert (real.tuned, real.rate, real.steps(23_299)) == ("lora", 5e-5, 2_914)
     assert make_method("pipo", {}).config.loss == "ipo"
