@@ -9,54 +9,19 @@ in 94, 88 and 92 % (12, 30 and 76 users of whom some answer far more); they reje
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import special
 
 from plt.analyze.intervals.significance import paired_difference
 from plt.analyze.intervals.uncertainty import Average, Interval, Target, mean_interval, score_ends
+from tests.analyze.judged_worlds import World
 
 QUICK, SLOW = 400, 3000
 SIZES = [(QUICK, 0.917), pytest.param(SLOW, 0.93, marks=pytest.mark.slow)]
 AVERAGES: tuple[Average, ...] = ("pair", "user")
 CONSTANT = 0.4
-
-
-@dataclass(frozen=True)
-class World:
-    """Who judges what, and how much users and groups differ (the noise has 1)."""
-
-    users: np.ndarray
-    groups: np.ndarray
-    by_user: float = 0.4
-    by_group: float = 0.6
-
-    def effects(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each row: its user's, its group's and its own."""
-        users = self.by_user * rng.normal(size=self.users.max() + 1)
-        groups = self.by_group * rng.normal(size=self.groups.max() + 1)
-        return users[self.users], groups[self.groups], rng.normal(size=self.users.size)
-
-    def truth(
-        self,
-        target: Target,
-        average: Average,
-        users: np.ndarray,
-        groups: np.ndarray,
-        constant: float = CONSTANT,
-    ) -> float:
-        """The share of right answers that an interval with this target is about."""
-        known = {"population": 0.0 * users, "these-users": users, "these-prompts": groups}[target]
-        open_to = {
-            "population": self.by_user**2 + self.by_group**2,
-            "these-users": self.by_group**2,
-            "these-prompts": self.by_user**2,
-        }[target]
-        weights = None if average == "pair" else 1 / np.bincount(self.users)[self.users]
-        right = special.ndtr((constant + known) / np.sqrt(1 + open_to))
-        return float(np.average(right, weights=weights))
 
 
 def one_large_prompt(share: float) -> World:
@@ -91,17 +56,16 @@ def coverage(
     constant: float = CONSTANT,
 ) -> tuple[float, Counter[Target]]:
     """How often the interval holds the truth of its own target, and which targets it had."""
-    rng = np.random.default_rng(3)
+    rng, world = np.random.default_rng(3), replace(world, constant=constant)
     covered, targets = 0, Counter[Target]()
     for _ in range(n):
-        users, groups, own = world.effects(rng)
-        right = constant + users + groups + own > 0
+        drawn = world.draw(rng)
+        right = world.quality(drawn) > 0
         found = mean_interval(
             right, world.users, world.groups, target=target, average=average, bounds=(0, 1)
         )
         targets[found.target] += 1
-        truth = world.truth(found.target, average, users, groups, constant)
-        covered += holds(found, truth)
+        covered += holds(found, world.truth(found.target, average, drawn))
     return covered / n, targets
 
 
@@ -146,11 +110,12 @@ def test_false_alarms_of_differences_with_one_large_prompt(
     zero = np.zeros(world.users.size)
     weights = None if average == "pair" else 1 / np.bincount(world.users)[world.users]
     for _ in range(n):
-        users, groups, own = world.effects(rng)
+        drawn = world.draw(rng)
+        users, groups = drawn.users[world.users], drawn.groups[world.groups]
         if share > 0.5:
             groups = groups - np.average(groups, weights=weights)
         found = paired_difference(
-            users + groups + own, zero, world.users, world.groups, average=average
+            users + groups + drawn.noise, zero, world.users, world.groups, average=average
         )
         assert found.interval.target == ("these-prompts" if share > 0.5 else "population")
         assert found.p_value is not None
@@ -160,13 +125,13 @@ def test_false_alarms_of_differences_with_one_large_prompt(
 
 def everybody_and_every_prompt() -> World:
     """12 users by 6 prompts."""
-    return World(np.repeat(np.arange(12), 6), np.tile(np.arange(6), 12), 0.5, 0.5)
+    return World(np.repeat(np.arange(12), 6), np.tile(np.arange(6), 12), by_user=0.5, by_group=0.5)
 
 
 def prompts_of_their_own(activity: np.ndarray) -> World:
     """Users who each judge prompts that nobody else does."""
     users = np.repeat(np.arange(activity.size), activity)
-    return World(users, np.arange(users.size), 0.5, 0.5)
+    return World(users, np.arange(users.size), by_user=0.5, by_group=0.5)
 
 
 NEAR_AN_END = {
