@@ -29,13 +29,18 @@ def crowd(
     per_group: int,
     voters: int,
     repeated: float = 0.0,
+    activity: np.ndarray | None = None,
 ) -> pl.DataFrame:
     """Crowd work: prompts of several pairs, each pair judged by some people drawn for it alone.
 
     So hardly two people judged the same pairs of a prompt. A share of the judgements is repeated.
+    People are drawn alike, or by their `activity`, [users].
     """
     n_users, n_pairs = q.shape
-    users = np.argsort(rng.random((n_pairs, n_users)), axis=1)[:, :voters].ravel()
+    race = rng.random((n_pairs, n_users))
+    if activity is not None:
+        race = -np.log(race) / activity
+    users = np.argsort(race, axis=1)[:, :voters].ravel()
     pairs = np.repeat(np.arange(n_pairs), voters)
     again = rng.random(pairs.size) < repeated
     users, pairs = (np.concatenate((each, each[again])) for each in (users, pairs))
@@ -109,6 +114,20 @@ def camps(
     users = np.arange(n_users)[:, None]
     against = users % every == 0 if share is None else users < round(share * n_users)
     return flipped(np.where(against, 1 - truth, truth), rate)
+
+
+def topics(
+    n_users: int, groups: np.ndarray, rng: np.random.Generator, taste: float = 1.0
+) -> np.ndarray:
+    """Prompts that all agree on more or less, and tastes of a person for a prompt and for a pair.
+
+    People are more or less sure of all of it. `groups` are the prompts of the pairs, as codes.
+    """
+    n_groups = int(groups.max()) + 1
+    common = rng.normal(0, 1.2, n_groups)[groups] + rng.normal(size=groups.size)
+    own = rng.normal(size=(n_users, n_groups))[:, groups] + rng.normal(size=(n_users, groups.size))
+    sure = np.exp(0.4 * rng.normal(size=n_users))[:, None]
+    return np.asarray(expit(sure * (common + taste * own)))
 
 
 def factors(n_users: int, n_pairs: int, rng: np.random.Generator, size: float) -> np.ndarray:
