@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from tests.coverage.map import on_file
+from tests.coverage.page import summary
 from tests.train.methods.reward_models import METHODS, POPULATIONS, rows_of, train
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -78,7 +80,14 @@ def length_policies() -> str:
     return markdown(["accuracy in %", *ACCURACIES, "the paper's four"], rows)
 
 
-@pytest.mark.parametrize("make", [reward_models, length_policies], ids=lambda make: make.__name__)
+def coverage() -> str:
+    """What the coverage map says, in one paragraph."""
+    return summary(on_file())
+
+
+@pytest.mark.parametrize(
+    "make", [reward_models, length_policies, coverage], ids=lambda make: make.__name__
+)
 def test_a_table_is_what_the_golden_file_says(make: Callable[[], str]) -> None:
     text = README.read_text(encoding="utf-8")
     begin, end = (f"<!-- {word} {make.__name__} -->" for word in ("table", "end of"))

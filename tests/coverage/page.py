@@ -197,6 +197,36 @@ def every_cell(counted: Mapping[str, Tally]) -> str:
     return markdown(["cell", "replications", "lowest coverage", "worst claim"], rows)
 
 
+def summary(counted: Mapping[str, Tally]) -> str:
+    """What README says of the map."""
+    sizes = [tally.replications for tally in counted.values()]
+    shares = [
+        each.share
+        for tally in counted.values()
+        for each in tally.coverage.values()
+        if each.n >= FEW
+    ]
+    beyond = [line for line in lines(counted) if line.outside]
+    covered = sum(line.figure in counted[line.cell].coverage for line in beyond)
+    claims = {kind: 0 for kind in ("null", "planted", "discoveries")}
+    for tally in counted.values():
+        for each in tally.claims.values():
+            claims[each.kind] += 1
+    missed = dict.fromkeys(claims, 0)
+    for line in beyond:
+        claim = counted[line.cell].claims.get(line.figure)
+        if claim is not None:
+            missed[claim.kind] += 1
+    return (
+        f"In {len(counted)} designs, each simulated {min(sizes)} to {max(sizes)} times, there are"
+        f" {len(shares):,} intervals: {len(shares) - covered:,} cover at least {LOWEST:.0%} (half"
+        f" of them {median(shares):.1%} or more), {covered} do not. Of {claims['null']} true nulls"
+        f" {claims['null'] - missed['null']} are rejected in at most {HIGHEST:.0%}, and of"
+        f" {claims['planted']} planted structures {claims['planted'] - missed['planted']} are found"
+        f" in at least {POWER:.0%}. [docs/coverage.md](docs/coverage.md) names the cells outside."
+    )
+
+
 def page(counted: Mapping[str, Tally]) -> str:
     """The whole page."""
     sizes = [tally.replications for tally in counted.values()]

@@ -63,7 +63,7 @@ def command(
     Accuracies are averaged over users and over judgements; gains are paired differences whose
     intervals over users and groups hold together. A gain is called personal where scores as the
     wrong user lose it. Runs of several training sizes or models are shown as a table of methods by
-    sizes or models too.
+    sizes or models too. docs/coverage.md of the project says how often these intervals hold.
 
     Example: plt report runs/*
 
