@@ -22,12 +22,15 @@ FEW = 20
 """Intervals below which a coverage says nothing."""
 N_WORST = 20
 WHY = {
-    "told False": "the table does not say when and in which order pairs were asked again, and the"
-    " verdict says that it assumes independent answers",
-    "served 0.3": "a share pooled over judgements rests on the few users who answer most, and who"
-    " they are is drawn anew; the average over users is the figure to read",
+    ("told False", ""): "the table does not say when and in which order pairs were asked again; the"
+    " verdict says that it assumes independent answers, and how many remembered ones would do",
+    ("users 3, activity heavy", ""): "one of three users has two judgements and weighs a third:"
+    " two answers do not show how much they vary; read the pooled figure",
+    ("world coins", "room"): "self-agreement is one half, where the ceiling's slope is not finite",
+    ("served 0.3", "pooled"): "a share pooled over judgements rests on the few who answer most, and"
+    " who they are is drawn anew; the average over users is the figure to read",
 }
-"""What is known of a cell outside the promise, by a part of its name."""
+"""What is known of what is outside the promise, by a part of the cell and of the figure."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,12 @@ def outside(counted: Mapping[str, Tally]) -> str:
         return "None."
     rows = []
     for line in found:
-        why = next((reason for part, reason in WHY.items() if part in line.cell), "")
+        known = (
+            reason
+            for (cell, what), reason in WHY.items()
+            if cell in line.cell and what in line.figure
+        )
+        why = next(known, "not known: do not rest a claim on it")
         rows.append([line.cell, line.figure, line.shown, line.promised, why])
     return markdown(["cell", "figure", "measured", "promised", "why"], rows)
 

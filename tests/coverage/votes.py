@@ -26,8 +26,12 @@ from tests.coverage.tally import Claim, Outcome, held
 FloatArray = NDArray[np.float64]
 SHARES = {"camps 40:60": 0.4, "camps 30:70": 0.3}
 CARE = ("careless", "spammers", "half spammers", "temperatures")
-MORE_PAIRS, MORE_USERS, MANY_USERS, MANY_PAIRS, TIMES = 4000, 200, 300, 12_000, 20
-"""Of the tables that stand for endless ones."""
+MORE_PAIRS, MORE_USERS, TIMES = 4000, 200, 20
+"""Of the tables that stand for endless ones of the very users or prompts of a replication."""
+MANY_USERS, MANY_PAIRS = 300, 30_000
+"""Of one that stands for all users, or all replications, where users are drawn without traits."""
+VARIED = ("topics", *CARE)
+"""Worlds whose users have traits: these users differ by replication, and 300 are not many."""
 
 
 def wants(world: str, n_users: int, groups: NDArray[np.int64], rng: np.random.Generator) -> Any:
@@ -57,7 +61,15 @@ def figures(votes: Votes) -> dict[str, float | None]:
             "room, low": ends.low,
             "room, high": ends.high,
         }
-    return {name: each.value for name, each in found.items()}
+    values = {name: each.value for name, each in found.items()}
+    if again is not None and pairs is not None and values["room, low"] is None:
+        # Coins: the ceiling is one half, where that of the sample has no real root.
+        for name, majority in (
+            ("low", ends.own_vote_majority),
+            ("high", ends.leave_one_out_majority),
+        ):
+            values[f"room, {name}"] = 0.5 - (majority.value or np.nan)
+    return values
 
 
 def intervals(found: DatasetStatistics) -> dict[str, Interval]:
@@ -89,18 +101,16 @@ def replicator(cell: Cell) -> Callable[[int], Iterator[Outcome]]:
     voters = min(d["voters"], d["users"])
     # Other pairs of the same users; those of one large prompt are like any.
     further = groups.max() + 1 + np.arange(MORE_PAIRS) // d["per_group"]
-    covered = d["activity"] == "equal"
+    covered, varied = d["activity"] == "equal", d["world"] in VARIED
     others = MORE_USERS if n_large else 0  # other users on these prompts
 
     @cache
-    def endless() -> Mapping[str, float | None]:
-        rng = cell.rng(2)
-        q = wants(d["world"], MANY_USERS, np.arange(MANY_PAIRS) // d["per_group"], rng)
-        return figures(read_rows(crowd(q, rng, per_group=1, voters=voters, repeated=0.5)))
+    def endless(n_users: int) -> Mapping[str, float | None]:
+        return _endless(cell, n_users, voters)
 
     def replicate(number: int) -> Iterator[Outcome]:
         rng = cell.rng(1, number)
-        places = np.concatenate((groups, further)) if covered else groups
+        places = np.concatenate((groups, further)) if covered and varied else groups
         q = wants(d["world"], d["users"] + others, places, rng)
         q, elsewhere = q[: d["users"]], q[d["users"] :, : groups.size]
         own = q[:, : groups.size]
@@ -119,7 +129,9 @@ def replicator(cell: Cell) -> Callable[[int], Iterator[Outcome]]:
                 continue
             target = interval.target
             if target == "population":
-                truth = endless()[figure]
+                truth = endless(3000 if varied else MANY_USERS)[figure]
+            elif target != "these-prompts" and not varied:
+                truth = endless(d["users"])[figure]
             else:
                 if target not in truths:
                     here = np.tile(elsewhere, TIMES), q[:, groups.size :]
@@ -130,6 +142,19 @@ def replicator(cell: Cell) -> Callable[[int], Iterator[Outcome]]:
             yield held(figure, interval, truth)
 
     return replicate
+
+
+def _endless(cell: Cell, n_users: int, voters: int) -> Mapping[str, float | None]:
+    """The figures of so many users on other pairs: of a large table, or the means of several."""
+    world, rng = cell.design["world"], cell.rng(2)
+    n_tables, n_pairs = (4, 12_000) if world in VARIED else (1, MANY_PAIRS)
+    found = []
+    for _ in range(n_tables):
+        groups = np.arange(n_pairs // n_tables) // cell.design["per_group"]
+        q = wants(world, n_users, groups, rng)
+        found.append(figures(read_rows(crowd(q, rng, per_group=1, voters=voters, repeated=0.5))))
+    values = {name: np.array([each[name] for each in found], dtype=float) for name in found[0]}
+    return {name: float(each.mean()) for name, each in values.items()}
 
 
 def _verdict(world: str, found: DatasetStatistics) -> Iterator[Outcome]:
