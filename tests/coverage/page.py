@@ -19,7 +19,7 @@ LOWEST, HIGHEST, POWER = 0.93, 0.06, 0.9
 FALSE_NAMES = {"others named": 0.025, "users named as harmed who are not": 0.1}
 """The share of false ones among the named that the program says."""
 FEW = 20
-"""Intervals below which a coverage says nothing."""
+"""Intervals or claims below which a share says nothing."""
 N_WORST = 20
 WHY = {
     ("told False", ""): "the table does not say when and in which order pairs were asked again; the"
@@ -27,6 +27,12 @@ WHY = {
     ("users 3, activity heavy", ""): "one of three users has two judgements and weighs a third:"
     " two answers do not show how much they vary; read the pooled figure",
     ("world coins", "room"): "self-agreement is one half, where the ceiling's slope is not finite",
+    ("constant 2.5", ""): "nearly always right: the few errors are of few users and prompts, and"
+    " whether these were drawn decides the width",
+    ("spammers", ""): "one user in five, of twenty, answers blindly: how many there are among those"
+    " who were asked is a small count, whose mean is skewed",
+    ("users 10, activity equal, largest 0.8", "AUC"): "ten users are ten or a little less by which"
+    " sides their labels have; in most tables there is no interval",
     ("served 0.3", "pooled"): "a share pooled over judgements rests on the few who answer most, and"
     " who they are is drawn anew; the average over users is the figure to read",
 }
@@ -88,6 +94,7 @@ def lines(counted: Mapping[str, Tally]) -> list[Line]:
         _claimed(cell, figure, each)
         for cell, tally in counted.items()
         for figure, each in tally.claims.items()
+        if each.n >= FEW
     ]
     return sorted(found, key=lambda line: (-line.excess, line.cell, line.figure))
 
@@ -143,8 +150,11 @@ def by_claim(counted: Mapping[str, Tally]) -> str:
         found = [
             _claimed(cell, figure, tally.claims[figure])
             for cell, tally in counted.items()
-            if figure in tally.claims and tally.claims[figure].kind == kind
+            if figure in tally.claims
+            and (tally.claims[figure].kind, tally.claims[figure].n >= FEW) == (kind, True)
         ]
+        if not found:
+            continue
         worst = max(found, key=lambda line: line.excess)
         inside = sum(not line.outside for line in found)
         what = f"{figure} ({words[kind]})"
@@ -218,13 +228,12 @@ def summary(counted: Mapping[str, Tally]) -> str:
     covered = sum(line.figure in counted[line.cell].coverage for line in beyond)
     claims = {kind: 0 for kind in ("null", "planted", "discoveries")}
     for tally in counted.values():
-        for each in tally.claims.values():
-            claims[each.kind] += 1
+        for claim in tally.claims.values():
+            claims[claim.kind] += claim.n >= FEW
     missed = dict.fromkeys(claims, 0)
     for line in beyond:
-        claim = counted[line.cell].claims.get(line.figure)
-        if claim is not None:
-            missed[claim.kind] += 1
+        if line.figure in counted[line.cell].claims:
+            missed[counted[line.cell].claims[line.figure].kind] += 1
     return (
         f"In {len(counted)} designs, each simulated {min(sizes)} to {max(sizes)} times, there are"
         f" {len(shares):,} intervals: {len(shares) - covered:,} cover at least {LOWEST:.0%} (half"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from plt.analyze.dataset.statistics import DatasetStatistics, dataset_statistics
 from plt.analyze.intervals.uncertainty import Interval
-from plt.analyze.repeats.consistency import consistency
+from plt.analyze.repeats.consistency import ceiling_upper_bound, consistency
 from plt.analyze.repeats.room import room
 from plt.analyze.repeats.self_and_others import self_and_others
 from plt.analyze.votes.agreement import agreement, krippendorff_alpha
@@ -43,8 +43,8 @@ def wants(world: str, n_users: int, groups: NDArray[np.int64], rng: np.random.Ge
     return one_truth(world, n_users, groups.size, rng)
 
 
-def figures(votes: Votes) -> dict[str, float | None]:
-    """The figures of a table, without intervals."""
+def figures(votes: Votes, self_agreement: float | None = None) -> dict[str, float | None]:
+    """The figures of a table, without intervals; the room's ceiling may be known exactly."""
     found = {
         "divergent": divergence(votes, intervals=False).divergent,
         "highly divergent": divergence(votes, intervals=False).highly_divergent,
@@ -52,23 +52,15 @@ def figures(votes: Votes) -> dict[str, float | None]:
         "agreement": agreement(votes, intervals=False).pairwise,
         "agreement by pair": agreement(votes, intervals=False).item_mean,
     }
+    values = {name: each.value for name, each in found.items()}
     again, pairs = consistency(votes, intervals=False), self_and_others(votes, intervals=False)
     if again is not None and pairs is not None:
-        ends = room(votes, intervals=False)
-        found |= {
-            "self-agreement": again.self_agreement,
-            "self minus others": pairs.difference,
-            "room, low": ends.low,
-            "room, high": ends.high,
-        }
-    values = {name: each.value for name, each in found.items()}
-    if again is not None and pairs is not None and values["room, low"] is None:
-        # Coins: the ceiling is one half, where that of the sample has no real root.
-        for name, majority in (
-            ("low", ends.own_vote_majority),
-            ("high", ends.leave_one_out_majority),
-        ):
-            values[f"room, {name}"] = 0.5 - (majority.value or np.nan)
+        ends, seen = room(votes, intervals=False), pairs.self_agreement.value
+        ceiling = ceiling_upper_bound(self_agreement or max(seen or 0.5, 0.5))
+        values["self-agreement"] = self_agreement or again.self_agreement.value
+        values["self minus others"] = pairs.difference.value
+        values["room, low"] = ceiling - (ends.own_vote_majority.value or np.nan)
+        values["room, high"] = ceiling - (ends.leave_one_out_majority.value or np.nan)
     return values
 
 
@@ -152,7 +144,9 @@ def _endless(cell: Cell, n_users: int, voters: int) -> Mapping[str, float | None
     for _ in range(n_tables):
         groups = np.arange(n_pairs // n_tables) // cell.design["per_group"]
         q = wants(world, n_users, groups, rng)
-        found.append(figures(read_rows(crowd(q, rng, per_group=1, voters=voters, repeated=0.5))))
+        votes = read_rows(crowd(q, rng, per_group=1, voters=voters, repeated=0.5))
+        # At one half the ceiling's slope is not finite, so that no table says where it is.
+        found.append(figures(votes, 0.5 if world == "coins" else None))
     values = {name: np.array([each[name] for each in found], dtype=float) for name in found[0]}
     return {name: float(each.mean()) for name, each in values.items()}
 
