@@ -87,7 +87,7 @@ def shared_cells(votes: Votes) -> SharedCells:
 
 @dataclass(frozen=True)
 class CellVotes:
-    """Every vote on the pairs that have cells, [rows]; the rows of a pair together.
+    """Every vote on the pairs that have cells, or on more, [rows]; the rows of a pair together.
 
     Attributes:
         users: Person of each vote.
@@ -95,8 +95,8 @@ class CellVotes:
         groups: Group of each vote.
         prefers_a: Its side.
         cell: Place among the cells of the person's own cell on this pair; -1 where there is none.
-        place: Which of the pairs with cells it is, 0, 1, ...
-        n_places: How many pairs have cells.
+        place: Which of these pairs it is, 0, 1, ...
+        n_places: How many these pairs are.
     """
 
     users: IntArray
@@ -113,10 +113,12 @@ class CellVotes:
         return np.asarray(sums[self.place] - values, dtype=np.float64)
 
 
-def cell_votes(votes: Votes, cells: SharedCells) -> CellVotes:
-    """The votes on the pairs of the cells."""
+def cell_votes(votes: Votes, cells: SharedCells, also: IntArray | None = None) -> CellVotes:
+    """The votes on the pairs of the cells, and on further pairs where codes of some are given."""
     marked = np.zeros(votes.pair_ids.size, dtype=np.bool_)
     marked[cells.pairs] = True
+    if also is not None:
+        marked[also] = True
     rows = np.flatnonzero(np.repeat(marked, votes.n_votes))
     codes = np.flatnonzero(marked)
     place = np.repeat(np.arange(codes.size), votes.n_votes[codes])

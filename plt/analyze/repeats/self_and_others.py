@@ -31,6 +31,7 @@ from plt.analyze.repeats.reliability import (
 )
 from plt.analyze.repeats.repeated_cells import CellVotes, SharedCells, cell_votes, shared_cells
 from plt.analyze.votes.votes import FloatArray, Votes
+from plt.analyze.votes.weighted_votes import drawn_pairs
 
 NO_THIRD_VOTER = "no repeated judgement is on a pair with three voters"
 CARE_UNKNOWN = f"nobody who repeated one has {MIN_VOTES} votes on other such pairs"
@@ -178,7 +179,9 @@ def _beyond_reliability(
     cells = cells.where(cells.n_others >= 2)
     if cells.n_cells == 0:
         return without_interval(None, NO_THIRD_VOTER, target), None
-    rows = cell_votes(votes, cells)
+    # Care shows in all votes on pairs with three voters, also where nobody was asked again.
+    others = drawn_pairs(votes)
+    rows = cell_votes(votes, cells, others[votes.n_votes[others] >= 3])
     held = rows.place if cells.are_few_groups else rows.groups
     found = relative_reliability(rows, held)
     own = np.flatnonzero(rows.cell >= 0)

@@ -54,7 +54,7 @@ def weighted_votes(votes: Votes) -> WeightedVotes | str:
     """
     if votes.shared.size == 0:
         return NO_OVERLAP
-    drawn = _drawn_pairs(votes)
+    drawn = drawn_pairs(votes)
     lengths = votes.n_votes[drawn]
     pairs = np.repeat(drawn, lengths)
     starts = np.cumsum(votes.n_votes)[drawn] - lengths
@@ -83,7 +83,7 @@ def weighted_votes(votes: Votes) -> WeightedVotes | str:
     )
 
 
-def _drawn_pairs(votes: Votes) -> IntArray:
+def drawn_pairs(votes: Votes) -> IntArray:
     """Codes of the shared pairs of as many whole groups as `MAX_COUPLINGS` allows, ascending."""
     n, _ = votes.shared_counts
     couplings = n * (n - 1) // 2
