@@ -215,9 +215,13 @@ def every_cell(counted: Mapping[str, Tally]) -> str:
     return markdown(["cell", "replications", "lowest coverage", "worst claim"], rows)
 
 
+def _times(counted: Mapping[str, Tally]) -> str:
+    sizes = [tally.replications for tally in counted.values()]
+    return f"{min(sizes)} to {max(sizes)}" if min(sizes) < max(sizes) else str(min(sizes))
+
+
 def summary(counted: Mapping[str, Tally]) -> str:
     """What README says of the map."""
-    sizes = [tally.replications for tally in counted.values()]
     shares = [
         each.share
         for tally in counted.values()
@@ -234,20 +238,22 @@ def summary(counted: Mapping[str, Tally]) -> str:
     for line in beyond:
         if line.figure in counted[line.cell].claims:
             missed[counted[line.cell].claims[line.figure].kind] += 1
+    times = _times(counted)
     return (
-        f"In {len(counted)} designs, each simulated {min(sizes)} to {max(sizes)} times, there are"
-        f" {len(shares):,} intervals: {len(shares) - covered:,} cover at least {LOWEST:.0%} (half"
-        f" of them {median(shares):.1%} or more), {covered} do not. Of {claims['null']} true nulls"
-        f" {claims['null'] - missed['null']} are rejected in at most {HIGHEST:.0%}, and of"
-        f" {claims['planted']} planted structures {claims['planted'] - missed['planted']} are found"
-        f" in at least {POWER:.0%}. [docs/coverage.md](docs/coverage.md) names the cells outside."
+        f"In {len(counted)} designs, each simulated {times} times, there are {len(shares):,}"
+        f" intervals. Within two Monte-Carlo errors {len(shares) - covered:,} cover at least"
+        f" {LOWEST:.0%} (half of all {median(shares):.1%} or more) and {covered} do not; of"
+        f" {claims['null']} true nulls {claims['null'] - missed['null']} are rejected in at most"
+        f" {HIGHEST:.0%}, and of {claims['planted']} planted structures"
+        f" {claims['planted'] - missed['planted']} are found in at least {POWER:.0%}."
+        " [docs/coverage.md](docs/coverage.md) names what is outside."
     )
 
 
 def page(counted: Mapping[str, Tally]) -> str:
     """The whole page."""
-    sizes = [tally.replications for tally in counted.values()]
     n_cells = len(cells())
+    times = _times(counted)
     return f"""# How the intervals cover
 
 Made from `tests/golden/coverage.json` by `python -m tests.coverage.page`; the counts come from
@@ -262,7 +268,7 @@ is promised, each but for Monte-Carlo error (one standard error stands beside ea
 cell is outside when it misses by more than two). Where an interval would not hold, the program
 gives none, or one about a narrower target; what is left is named below.
 
-{len(counted)} of {n_cells} cells are counted, with {min(sizes)} to {max(sizes)} replications each
+{len(counted)} of {n_cells} cells are counted, with {times} replications each
 (the design asks for 400 everywhere and 2,000 in the {N_WORST} worst). All figures are in per cent.
 
 ## Each kind of interval
