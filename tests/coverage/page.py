@@ -31,8 +31,6 @@ WHY = {
     " whether these were drawn decides the width",
     ("spammers", ""): "one user in five, of twenty, answers blindly: how many there are among those"
     " who were asked is a small count, whose mean is skewed",
-    ("users 10, activity equal, largest 0.8", "AUC"): "ten users are ten or a little less by which"
-    " sides their labels have; in most tables there is no interval",
     ("served 0.3", "pooled"): "a share pooled over judgements rests on the few who answer most, and"
     " who they are is drawn anew; the average over users is the figure to read",
 }
