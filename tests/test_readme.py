@@ -69,7 +69,8 @@ def same_page(found: list[str], expected: list[str]) -> bool:
 
 
 def turned_runs(runs: list[str], folder: Path) -> Iterator[list[str]]:
-    """The same runs, but one of them turned in its judgement nearest to 0, where that is `NEAR`."""
+    """The same runs, but one of them with its judgement nearest to 0, where that is `NEAR`, decided
+    either way or not at all: below 1e-6 it is no opinion."""
     for place, run in enumerate(runs):
         scores, meta = read_table(folder / run / SCORES_FILE, SCORES)
         reported = (pl.col("split") == "test") & pl.col("control").is_null()
@@ -80,13 +81,16 @@ def turned_runs(runs: list[str], folder: Path) -> Iterator[list[str]]:
         # Who judged a pair twice has one margin for both.
         it = own.join(nearest, on=["pair_id", "user_id"], how="semi", nulls_equal=True)
         keys = ["pair_id", "user_id", "occurrence", "control"]
-        turns = scores.join(it.select(keys, turn=-1.0), on=keys, how="left", nulls_equal=True)
-        margin = pl.col("margin") * pl.col("turn").fill_null(1.0)
-        other = f"{run}-turned"
-        shutil.copytree(folder / run, folder / other)
-        turned = turns.with_columns(margin=margin).drop("turn")
-        write_table(turned, SCORES, folder / other / SCORES_FILE, meta)
-        yield [*runs[:place], other, *runs[place + 1 :]]
+        for name, turned in (("for", NEAR), ("against", -NEAR), ("undecided", 0.0)):
+            turns = scores.join(
+                it.select(keys, turn=pl.lit(turned)), on=keys, how="left", nulls_equal=True
+            )
+            other = f"{run}-{name}"
+            shutil.copytree(folder / run, folder / other)
+            margin = pl.coalesce("turn", "margin")
+            table = turns.with_columns(margin=margin).drop("turn")
+            write_table(table, SCORES, folder / other / SCORES_FILE, meta)
+            yield [*runs[:place], other, *runs[place + 1 :]]
 
 
 def squeezed(lines: list[str]) -> list[str]:
