@@ -5,7 +5,6 @@ preference table to arrays, so that neither leaks nor the order of a file can re
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -17,57 +16,10 @@ from plt.data.tables.codes import dense_codes
 from plt.data.tables.preferences import VOTE_COLUMNS, Preferences, prompt_json
 from plt.data.tables.table import Meta
 from plt.errors import DataError
-from plt.train.method import FloatArray, IntArray, Texts
+from plt.train.method import FloatArray, IntArray, Judgements, Support, Texts
 
 Labels = Literal["votes", "majority"]
 HIDDEN_COLUMNS = ("score_a", "score_b", "source_a", "source_b")
-
-
-@dataclass(frozen=True)
-class Judgements:
-    """N labelled judgements over distinct texts, sorted by (user, pair_id, occurrence).
-
-    Rows without a user come first.
-
-    Attributes:
-        texts: The distinct texts that the judgements are about.
-        a: Text of response a, shape (N,).
-        b: Text of response b, shape (N,).
-        pair: Code of the pair, shape (N,); the same for everybody who judged it.
-        user: Index into `users`, shape (N,); -1 where nobody is named.
-        users: The people, sorted by name.
-        label: Probability that the user prefers response a, shape (N,); 0.5 is a tie.
-        validation: Whether the row only chooses settings and never moves a weight, shape (N,).
-    """
-
-    texts: Texts
-    a: IntArray
-    b: IntArray
-    pair: IntArray
-    user: IntArray
-    users: tuple[str, ...]
-    label: FloatArray
-    validation: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.label)
-
-    def names(self) -> list[str | None]:
-        """Who judged, one name a row; None where nobody is named."""
-        return [self.users[code] if code >= 0 else None for code in self.user]
-
-    def select(self, rows: NDArray[np.bool_]) -> "Judgements":
-        """The judgements that `rows` marks; texts and users stay as they are."""
-        return Judgements(
-            self.texts,
-            self.a[rows],
-            self.b[rows],
-            self.pair[rows],
-            self.user[rows],
-            self.users,
-            self.label[rows],
-            self.validation[rows],
-        )
 
 
 def training_view(prefs: Preferences) -> Preferences:
@@ -220,3 +172,32 @@ def named_users(
     if nameless:
         notes.append(f"{nameless} training rows name no user and enter no user's model")
     return users, tuple(notes)
+
+
+def user_profiles(prefs: Preferences, people: pl.DataFrame | None) -> dict[str, str]:
+    """What each user says of themselves (u^t); users who say nothing are absent.
+
+    Args:
+        prefs: Judgements; of several texts of one user, the first in alphabetical order counts,
+            whatever the order of the rows.
+        people: A `users/1` table, which wins over the judgements, or None.
+    """
+    found: dict[str, str] = {}
+    for table in [prefs.votes] if people is None else [prefs.votes, people]:
+        if {"user_id", "profile"} <= set(table.columns):
+            said = table.select(pl.col("user_id", "profile").cast(pl.String)).drop_nulls()
+            found |= dict(said.group_by("user_id").agg(pl.col("profile").min()).iter_rows())
+    return {user: text for user, text in sorted(found.items()) if text.strip()}
+
+
+def support_view(shots: Preferences, people: pl.DataFrame | None = None) -> Support:
+    """What `adapt` may see of the people in a table: labelled answers and their own words.
+
+    Args:
+        shots: Their answers, which may be rows without a label, or none; never rows that are asked
+            of them later.
+        people: A `users/1` table; what it says of anybody who is not in `shots` is left out.
+    """
+    users = tuple(sorted(set(shots.votes["user_id"].drop_nulls().cast(pl.String))))
+    said = {user: text for user, text in user_profiles(shots, people).items() if user in users}
+    return Support(users, read_judgements(shots), said)

@@ -48,6 +48,71 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Judgements:
+    """N labelled judgements over distinct texts, sorted by (user, pair_id, occurrence).
+
+    Rows without a user come first.
+
+    Attributes:
+        texts: The distinct texts that the judgements are about.
+        a: Text of response a, shape (N,).
+        b: Text of response b, shape (N,).
+        pair: Code of the pair, shape (N,); the same for everybody who judged it.
+        user: Index into `users`, shape (N,); -1 where nobody is named.
+        users: The people, sorted by name.
+        label: Probability that the user prefers response a, shape (N,); 0.5 is a tie.
+        validation: Whether the row only chooses settings and never moves a weight, shape (N,).
+    """
+
+    texts: Texts
+    a: IntArray
+    b: IntArray
+    pair: IntArray
+    user: IntArray
+    users: tuple[str, ...]
+    label: FloatArray
+    validation: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def names(self) -> list[str | None]:
+        """Who judged, one name a row; None where nobody is named."""
+        return [self.users[code] if code >= 0 else None for code in self.user]
+
+    def select(self, rows: NDArray[np.bool_]) -> "Judgements":
+        """The judgements that `rows` marks; texts and users stay as they are."""
+        return Judgements(
+            self.texts,
+            self.a[rows],
+            self.b[rows],
+            self.pair[rows],
+            self.user[rows],
+            self.users,
+            self.label[rows],
+            self.validation[rows],
+        )
+
+
+@dataclass(frozen=True)
+class Support:
+    """All that `adapt` is told of people: who they are, their answers and their own words.
+
+    Only `plt.train.judgements.support_view` makes one, so that nothing of what is asked of these
+    people later can be in it.
+
+    Attributes:
+        users: Everybody who is to be known, sorted; those of whom nothing else is known included.
+        judgements: The answers; its `users` are those who gave one.
+        profiles: What some of them say of themselves.
+    """
+
+    users: tuple[str, ...]
+    judgements: Judgements
+    profiles: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Compute:
     """How to compute, never what: no field may change a score beyond rounding.
 
@@ -144,8 +209,11 @@ class Method(Protocol):
         """Learns from train and val rows of seen users; the caller removed everything else."""
         ...
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """A light copy that shares weights and knows the users in `prefs`; self is unchanged."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """A light copy that shares weights and knows the people in `support`; self is unchanged.
+
+        Who gave no answer is the generic user, with their own words where the method reads those.
+        """
         ...
 
     def save(self, path: Path) -> None:

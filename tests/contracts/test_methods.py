@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from plt.data.tables.preferences import Preferences
-from plt.train.judgements import distinct_texts, training_view
+from plt.train.judgements import distinct_texts, support_view, training_view
 from plt.train.method import Compute, FloatArray, MarginScorer, Method, MethodCard, TrainContext
 from plt.train.registry import METHODS, config_dict, load_class, make_method, method_card
 from plt.train.runs.fit_and_score import Fitted, fit_and_score
@@ -230,7 +230,7 @@ def test_somebody_whose_name_is_empty_is_not_nobody(
         return
     renamed = unseen.votes.with_columns(user_id=pl.lit("").cast(unseen.votes.schema["user_id"]))
     adapted = fitted[name].method.adapt(
-        replace(unseen, votes=renamed), TrainContext(0, tmp_path, compute)
+        support_view(replace(unseen, votes=renamed)), TrainContext(0, tmp_path, compute)
     )
     before, after = (
         score_pairs(method, people, label, scored_as=nobody).frame
@@ -247,7 +247,7 @@ def test_adapt_is_pure_and_leaves_others_bit_identical(
     label = Label("run", name, 0)
     before = score_pairs(method, people, label).frame
     unseen = people.filter(pl.col("user_split") == "unseen")
-    adapted = method.adapt(unseen, TrainContext(0, tmp_path, compute))
+    adapted = method.adapt(support_view(unseen), TrainContext(0, tmp_path, compute))
     assert score_pairs(method, people, label).frame.equals(before)
     after = score_pairs(adapted, people, label).frame
     others = (pl.col("user_id") != newcomer(people)).fill_null(True)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from plt.train.heads.newton import Problems
 from plt.train.heads.ridge import RidgeHeads, fit_ridge
-from plt.train.judgements import Judgements, Labels, label_pairs
-from plt.train.method import FloatArray, IntArray
+from plt.train.judgements import Labels, label_pairs
+from plt.train.method import FloatArray, IntArray, Judgements
 
 BLOCK_ROWS = 1 << 14
 

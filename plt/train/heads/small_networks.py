@@ -19,8 +19,7 @@ from torch import Tensor
 from plt.errors import FailedError
 from plt.train.heads.head_table import pair_problem
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS
-from plt.train.judgements import Judgements
-from plt.train.method import FloatArray, IntArray
+from plt.train.method import FloatArray, IntArray, Judgements
 
 MAX_STEPS = 100
 HISTORY = 20

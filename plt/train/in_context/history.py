@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from plt.train.heads.small_networks import Scaling
-from plt.train.judgements import Judgements, text_digests, used_texts
-from plt.train.method import FloatArray, IntArray
+from plt.train.judgements import text_digests, used_texts
+from plt.train.method import FloatArray, IntArray, Judgements
 
 Points = Literal["centred", "raw"]
 

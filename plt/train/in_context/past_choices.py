@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from plt.train.judgements import Judgements, text_digests, used_texts
-from plt.train.method import FloatArray, IntArray, Texts
+from plt.train.judgements import text_digests, used_texts
+from plt.train.method import FloatArray, IntArray, Judgements, Texts
 
 BoolArray = NDArray[np.bool_]
 

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plt.data.tables.preferences import prompt_json
-from plt.train.judgements import Judgements
-from plt.train.method import FloatArray, IntArray, Texts
+from plt.train.method import FloatArray, IntArray, Judgements, Texts
 
 Conversation = Sequence[Mapping[str, str]]
 

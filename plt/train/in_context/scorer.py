@@ -12,8 +12,8 @@ from torch import Tensor
 from plt.train.in_context.episodes import ContextNetwork, Episodes, Learnt, learn
 from plt.train.in_context.history import History, JudgedRows, Pairs, Units
 from plt.train.in_context.settings import ContextSettings
-from plt.train.judgements import Judgements, text_digests
-from plt.train.method import FloatArray, IntArray, Progress, Texts
+from plt.train.judgements import text_digests
+from plt.train.method import FloatArray, IntArray, Judgements, Progress, Texts
 
 ROWS_AT_ONCE = 64
 """Pairs whose histories differ, in one pass: each needs a copy of the history's features."""

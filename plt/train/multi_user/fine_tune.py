@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from plt.train.judgements import Judgements, Labels, label_pairs, used_texts
-from plt.train.method import TrainContext
+from plt.train.judgements import Labels, label_pairs, used_texts
+from plt.train.method import Judgements, TrainContext
 from plt.train.tuning.settings import RewardSettings
 
 if TYPE_CHECKING:

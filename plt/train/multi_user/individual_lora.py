@@ -15,8 +15,16 @@ from torch import Tensor
 
 from plt.data.tables.files import atomic_path, write_text
 from plt.errors import ArtifactError, FailedError
-from plt.train.judgements import Judgements, used_texts
-from plt.train.method import Compute, FloatArray, IntArray, Progress, Texts, TrainContext
+from plt.train.judgements import used_texts
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Progress,
+    Texts,
+    TrainContext,
+)
 from plt.train.models.backbone import load_tokenizer, pad_batch
 from plt.train.models.probes import PROBES, check_probes
 from plt.train.models.source import ModelSource, resolve_model

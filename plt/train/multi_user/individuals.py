@@ -9,8 +9,8 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from plt.train.judgements import Judgements, used_texts
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+from plt.train.judgements import used_texts
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Texts, TrainContext, Tune
 from plt.train.multi_user.fine_tune import fine_tune, load_tuned
 from plt.train.tuning.settings import RewardSettings
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from plt.errors import DataError
 from plt.train.heads.factor_fit import Factors
-from plt.train.judgements import Judgements, used_texts
-from plt.train.method import IntArray, Texts, TrainContext
+from plt.train.judgements import used_texts
+from plt.train.method import IntArray, Judgements, Texts, TrainContext
 from plt.train.models.backbone import load_tokenizer, pad_batch, pool
 from plt.train.models.scalar_head import unwrapped
 from plt.train.models.soft_tokens import soft_states

@@ -18,8 +18,7 @@ from torch import Tensor
 
 from plt.data.tables.files import atomic_path, write_text
 from plt.errors import ArtifactError, FailedError
-from plt.train.judgements import Judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, silent
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Texts, TrainContext, silent
 from plt.train.models.backbone import load_tokenizer
 from plt.train.models.probes import PROBES, check_probes
 from plt.train.models.scalar_head import HEAD
@@ -224,12 +223,12 @@ class SoftPromptReward:
 
         Args:
             judgements: Of the newcomers.
-            profiles: What some of them say of themselves.
+            profiles: What some of them, and perhaps others, say of themselves.
             steps: Of the optimiser, for each.
             ctx: Seed, device, progress.
         """
         known = dict(zip(self.names, self.tokens.states.detach(), strict=True))
-        said = {user: text for user, text in profiles.items() if user in judgements.users}
+        said = dict(profiles)
         if self.soft.sharing.shape.personal:
             rows = profiled(judgements, said)
             with _frozen(self.net):
@@ -237,6 +236,8 @@ class SoftPromptReward:
                     ctx.compute.progress("adapting users", done, len(judgements.users))
                     own = rows.select(rows.user == done)
                     known[user] = self._placed(own, user, steps, ctx)
+            for user in said:
+                known.setdefault(user, self.tokens.newcomer_state().detach())
         names = tuple(sorted(known))
         states = torch.stack([known[name] for name in names]) if names else self.tokens.states
         return replace(

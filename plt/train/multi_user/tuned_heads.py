@@ -17,8 +17,7 @@ from plt.train.heads.factor_fit import LOGIT_PRECISION, Factors, mixing_weights
 from plt.train.heads.factor_table import FactorTable, factor_table, on_basis
 from plt.train.heads.head_table import HeadTable, user_problems
 from plt.train.heads.offsets import OffsetPenalties, OffsetTable, l2_by_evidence
-from plt.train.judgements import Judgements
-from plt.train.method import Compute, FloatArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, Judgements, Texts, TrainContext
 from plt.train.multi_user.fine_tune import describe
 from plt.train.tuning.settings import RewardSettings
 

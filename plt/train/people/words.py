@@ -5,30 +5,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
-import polars as pl
 
-from plt.data.tables.preferences import Preferences
-from plt.train.judgements import Judgements
-from plt.train.method import IntArray, Texts
+from plt.train.method import IntArray, Judgements, Texts
 
 PREFACE = "The user says of themselves: "
 Prompt: TypeAlias = Sequence[Mapping[str, str]]
-
-
-def user_profiles(prefs: Preferences, people: pl.DataFrame | None) -> dict[str, str]:
-    """What each user says of themselves (u^t); users who say nothing are absent.
-
-    Args:
-        prefs: Judgements; of several texts of one user, the first in alphabetical order counts,
-            whatever the order of the rows.
-        people: A `users/1` table, which wins over the judgements, or None.
-    """
-    found: dict[str, str] = {}
-    for table in [prefs.votes] if people is None else [prefs.votes, people]:
-        if {"user_id", "profile"} <= set(table.columns):
-            said = table.select(pl.col("user_id", "profile").cast(pl.String)).drop_nulls()
-            found |= dict(said.group_by("user_id").agg(pl.col("profile").min()).iter_rows())
-    return {user: text for user, text in sorted(found.items()) if text.strip()}
 
 
 def with_profile(prompt: Prompt, profile: str | None) -> Prompt:

@@ -3,16 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
-from plt.data.tables.preferences import Preferences
 from plt.train.features.reference import reference_log_probs
-from plt.train.judgements import read_judgements
-from plt.train.method import TrainContext
+from plt.train.method import Support, TrainContext
 from plt.train.models.log_probs import AnswerBatch, encode_answers, response_log_probs
-from plt.train.people.words import user_profiles
 from plt.train.policies.dpo_trainer import (
     MIXTURES_FASTER,
     Objective,
@@ -28,9 +24,9 @@ from plt.train.runtime.seeds import training_seed
 
 
 def adapt_policy(
-    policy: Policy, prefs: Preferences, settings: PersonalSettings, ctx: TrainContext
+    policy: Policy, support: Support, settings: PersonalSettings, ctx: TrainContext
 ) -> Policy:
-    """A policy that knows the users in `prefs`, and everybody it knew.
+    """A policy that knows the users in `support`, and everybody it knew.
 
     Each begins as the generic user. Adam moves what they have of their own (an offset, or the
     weights of a mixture) for `adapt_steps` steps, on the loss as the user alone; each step sees
@@ -39,41 +35,38 @@ def adapt_policy(
 
     Args:
         policy: What was fitted.
-        prefs: Labelled answers; whoever is known already is learnt anew.
+        support: Answers and words; whoever is known already is learnt anew.
         settings: Of the fit.
         ctx: Seed, device, progress, the users table.
     """
     shape = policy.network.users.shape
     if not shape.personal:
-        return introduce(policy, prefs, ctx)
-    judgements = read_judgements(prefs)
-    newcomers = judgements.users
-    profiles = user_profiles(prefs, ctx.users) if settings.use_profile else {}
-    told = {user: profiles[user] for user in newcomers if user in profiles}
-    everybody = tuple(sorted({*policy.users, *newcomers}))
+        return introduce(policy, support)
+    judgements = support.judgements
+    told = dict(support.profiles) if settings.use_profile else {}
+    everybody = tuple(sorted({*policy.users, *judgements.users, *told}))
     known = dict(zip(policy.users, policy.network.users.states.detach().cpu(), strict=True))
     objective = objective_of(settings, shape)
-    for done, user in enumerate(newcomers):
+    for done, user in enumerate(judgements.users):
         mine = judgements.select(judgements.user == done)
         pairs = told_pairs(mine, Known((user,), told), len(mine), 0)
         known[user] = _state(policy, pairs, objective, settings, ctx)
-        ctx.compute.progress("adapting to users", done + 1, len(newcomers))
-    states = torch.stack([known[user] for user in everybody])
+        ctx.compute.progress("adapting to users", done + 1, len(judgements.users))
+    generic = policy.network.users.newcomer_state().detach().cpu()
+    states = torch.stack([known.get(user, generic) for user in everybody])
     return policy.with_users(everybody, states, {**policy.profiles, **told})
 
 
-def introduce(policy: Policy, prefs: Preferences, ctx: TrainContext) -> Policy:
-    """A policy without tokens of users, which knows what the users in `prefs` say of themselves.
+def introduce(policy: Policy, support: Support) -> Policy:
+    """A policy without tokens of users, which knows what the users in `support` say of themselves.
 
     One that does not read that is returned as it is.
     """
     if not policy.profiles:
         return policy
-    present = set(prefs.votes["user_id"].drop_nulls().cast(pl.String))
-    told = {u: text for u, text in user_profiles(prefs, ctx.users).items() if u in present}
-    everybody = tuple(sorted({*policy.users, *told}))
+    everybody = tuple(sorted({*policy.users, *support.profiles}))
     nothing = torch.zeros(len(everybody), 0)
-    return policy.with_users(everybody, nothing, {**policy.profiles, **told})
+    return policy.with_users(everybody, nothing, {**policy.profiles, **support.profiles})
 
 
 def _state(

@@ -7,10 +7,10 @@ import numpy as np
 
 from plt.data.tables.preferences import Preferences
 from plt.errors import DataError
-from plt.train.judgements import Judgements, named_users, used_texts
-from plt.train.method import FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import named_users, used_texts, user_profiles
+from plt.train.method import FloatArray, IntArray, Judgements, Texts, TrainContext
 from plt.train.people.soft_users import GENERIC
-from plt.train.people.words import user_profiles, with_profile
+from plt.train.people.words import with_profile
 from plt.train.tuning.trl import directed_pairs
 
 

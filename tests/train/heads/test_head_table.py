@@ -12,7 +12,8 @@ from plt.train.heads.head_table import (
 )
 from plt.train.heads.newton import Problems
 from plt.train.heads.ridge import fit_ridge
-from plt.train.judgements import Judgements, read_judgements
+from plt.train.judgements import read_judgements
+from plt.train.method import Judgements
 
 SAY = [{"role": "user", "content": "say"}]
 

@@ -13,8 +13,8 @@ from plt.train.heads.small_networks import Scaling
 from plt.train.in_context.episodes import EMPTY_SHARE, Episodes, Moment, learn, rate
 from plt.train.in_context.history import History, JudgedRows, Pairs, Units
 from plt.train.in_context.settings import ContextSettings
-from plt.train.judgements import Judgements, distinct_texts, read_judgements, text_digests
-from plt.train.method import silent
+from plt.train.judgements import distinct_texts, read_judgements, text_digests
+from plt.train.method import Judgements, silent
 from tests.train.methods.tables import judged, merged, table
 
 SETTINGS = ContextSettings(n_context=8, n_targets=6, people_per_step=2, epochs=4)

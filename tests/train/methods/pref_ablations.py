@@ -14,7 +14,7 @@ import polars as pl
 from plt.data.simulate import attributes
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import Preferences
-from plt.train.judgements import training_view
+from plt.train.judgements import support_view, training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.personal.pref import Config, Pref
 from plt.train.runs.scoring import Label, score_pairs
@@ -53,7 +53,7 @@ def ablations(n_seeds: int = N_SEEDS) -> list[dict[str, Any]]:
             for seed in range(n_seeds):
                 ctx = TrainContext(seed, Path(folder), compute)
                 fitted = Pref(config).fit(training_view(prefs), ctx)
-                adapted = fitted.adapt(shots, ctx)
+                adapted = fitted.adapt(support_view(shots), ctx)
                 found.append((accuracy(fitted, known), accuracy(adapted, newcomers)))
             for people, values in zip(("seen", "new"), np.transpose(found), strict=True):
                 mean, deviation = round(float(values.mean()), 4), round(float(values.std()), 4)

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from plt.data.tables.preferences import Preferences
-from plt.train.judgements import distinct_texts, read_judgements
+from plt.train.judgements import distinct_texts, read_judgements, support_view
 from plt.train.method import Compute, FloatArray, Method, TrainContext
 from plt.train.methods.personal.individual import Config, Individual
 from plt.train.methods.population.bradley_terry import BradleyTerry
@@ -87,7 +87,7 @@ def test_a_newcomer_changes_nobody(
     individual: Individual, prefs: Preferences, ctx: TrainContext
 ) -> None:
     before = [rewards(individual, prefs, user) for user in ("a/../b", "b", None)]
-    adapted = individual.adapt(judged({"0 new": 0.5}, 4, seed=3), ctx)
+    adapted = individual.adapt(support_view(judged({"0 new": 0.5}, 4, seed=3)), ctx)
     assert adapted.users == ("0 new", "a/../b", "b")
     assert individual.users == ("a/../b", "b")
     after = [rewards(adapted, prefs, user) for user in ("a/../b", "b", None)]

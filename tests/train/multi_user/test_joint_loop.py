@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from plt.errors import ArtifactError, FailedError, UsageError
-from plt.train.judgements import Judgements, read_judgements
-from plt.train.method import Compute, TrainContext, silent
+from plt.train.judgements import read_judgements
+from plt.train.method import Compute, Judgements, TrainContext, silent
 from plt.train.models.backbone import load_tokenizer
 from plt.train.models.source import resolve_model
 from plt.train.multi_user.fine_tune import fine_tune

@@ -12,10 +12,10 @@ from plt.data.run import MANIFEST, Run
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError, DataError, UsageError
 from plt.train.features.reference import reference_log_probs
-from plt.train.judgements import training_view
+from plt.train.judgements import support_view, training_view, user_profiles
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.models.backbone import load_language_model
-from plt.train.people.words import PREFACE, user_profiles, with_profile
+from plt.train.people.words import PREFACE, with_profile
 from plt.train.policies.fit import fit_policy
 from plt.train.policies.policy import Policy
 from plt.train.policies.settings import DpoSettings, PersonalSettings
@@ -238,7 +238,7 @@ def test_a_newcomer_is_heard_where_profiles_are_read(name, view, small, texts, t
     settings = {"model": str(small), "use_profile": True, **QUICK}
     method = make_method(name, settings).fit(with_profiles(view), ctx)
     newcomer = with_profiles(population()).filter(pl.col("user_split") == "unseen")
-    adapted = method.adapt(newcomer, ctx)
+    adapted = method.adapt(support_view(newcomer), ctx)
     assert adapted.users == (*method.users, "user 12")
     rows, people = np.arange(len(texts)), ["user 12"] * len(texts)
     like = ["user 08"] * len(texts)
@@ -292,7 +292,7 @@ def test_an_adapted_newcomer_is_found_and_saved(name, view, small, tmp_path):
     ctx = TrainContext(0, tmp_path / "work", CPU)
     method = make_method(name, settings).fit(view, ctx)
     newcomer = population().filter(pl.col("user_split") == "unseen")
-    adapted = method.adapt(newcomer, ctx)
+    adapted = method.adapt(support_view(newcomer), ctx)
     assert adapted.users == (*method.users, "user 12")
     adapted.save(tmp_path / "model")
     again = type(method).load(tmp_path / "model", CPU)

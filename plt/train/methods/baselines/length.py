@@ -12,7 +12,7 @@ from plt.data.tables.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.heads.head_table import fit_shared_head
 from plt.train.judgements import read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 
 NAME = "length"
 
@@ -52,7 +52,7 @@ class Length:
         fit = fit_shared_head(judgements, _characters(judgements.texts), l2=None)
         return replace(self, slope=float(fit.weights[0, 0]), notes=(fit.describe(),))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 

@@ -12,7 +12,7 @@ from plt.data.truth import people_of, true_rewards
 from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.judgements import read_judgements, used_texts
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 
 NAME = "oracle"
 MAX_NAMED = 10
@@ -66,11 +66,11 @@ class Oracle:
         Raises:
             UsageError: The table has no truth, or it does not know somebody who judged.
         """
-        users = _simulated(prefs, ctx.truth)
+        users = _simulated(read_judgements(prefs).users, ctx.truth)
         return replace(self, truth=ctx.truth, users=users, population=users)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Knows the users in `prefs` as well; the population stays.
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Knows the users in `support` as well; the population stays.
 
         Raises:
             UsageError: They are of another population than the one it was fitted with.
@@ -80,7 +80,7 @@ class Oracle:
                 "the oracle knows the truth of another population than that of this table",
                 hint="plt train DATA --method oracle",
             )
-        newcomers = _simulated(prefs, self.truth)
+        newcomers = _simulated(support.users, self.truth)
         return replace(self, users=tuple(sorted({*self.users, *newcomers})))
 
     def save(self, path: Path) -> None:
@@ -98,10 +98,9 @@ class Oracle:
         return cls(Config(), record["truth"], users, population)
 
 
-def _simulated(prefs: Preferences, truth: Mapping[str, Any] | None) -> tuple[str, ...]:
-    """The users of a table, all of whom the truth must know."""
+def _simulated(users: tuple[str, ...], truth: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The users, all of whom the truth must know."""
     known = set(people_of(truth))
-    users = read_judgements(prefs).users
     strangers = [user for user in users if user not in known]
     if strangers or not users:
         raise UsageError(

@@ -13,7 +13,7 @@ from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.judgements import read_judgements, text_digests
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 
 NAME = "popularity"
 
@@ -77,7 +77,7 @@ class Popularity:
         share = (won + self.config.smoothing) / (compared + 2 * self.config.smoothing)
         return replace(self, digests=text_digests(train.texts), rewards=logit(share))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 

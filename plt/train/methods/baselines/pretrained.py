@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from plt.data.tables.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import load_tuned
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Pretrained:
             )
         return replace(self, public=public, compute=ctx.compute, notes=tuple(notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 

@@ -13,7 +13,7 @@ from scipy.special import logit
 from plt.data.tables.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.judgements import read_judgements, text_digests
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 
 NAME = "random"
 
@@ -58,9 +58,9 @@ class Random:
         """Takes over the seed and the users; learns nothing."""
         return replace(self, seed=ctx.seed, users=read_judgements(prefs).users)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives the users in `prefs` rewards of their own."""
-        users = {*self.users, *read_judgements(prefs).users}
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives the users in `support` rewards of their own."""
+        users = {*self.users, *support.judgements.users}
         return replace(self, users=tuple(sorted(users)))
 
     def save(self, path: Path) -> None:

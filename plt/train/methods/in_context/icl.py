@@ -15,8 +15,8 @@ from plt.train.features.frozen import features
 from plt.train.heads.head_table import HeadTable, blind_table, fit_shared_head
 from plt.train.in_context.past_choices import ContextBook, response_names
 from plt.train.in_context.written import WrittenChoices
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import describe, fine_tune, load_tuned
 from plt.train.tuning.settings import RewardSettings
 
@@ -147,13 +147,13 @@ class Icl:
         head, how = fit_context_head(judgements, vectors, past, self.config.l2)
         return replace(self, model=head, past=past, compute=ctx.compute, notes=(how, *notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Tells what every user in `prefs` chose there; no weight moves."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Tells what every user in `support` chose there; no weight moves."""
         if self.model is None:
             raise ValueError("adapt after fit or load")
         if self.past is None:
             return self
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         newcomers: Any = self._past(judgements, judgements.users, ctx)
         return replace(self, past=self.past.joined(newcomers), compute=ctx.compute)
 

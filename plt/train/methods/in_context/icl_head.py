@@ -12,8 +12,7 @@ from torch.nn import functional
 
 from plt.train.heads.small_networks import Rows, Scaling, fit_network
 from plt.train.in_context.past_choices import ContextBook, response_names
-from plt.train.judgements import Judgements
-from plt.train.method import FloatArray, IntArray
+from plt.train.method import FloatArray, IntArray, Judgements
 
 Vectors = NDArray[np.float32]
 

@@ -22,8 +22,8 @@ from plt.errors import ArtifactError, UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.statements import last_questions, statement_features
 from plt.train.in_context.retrieval import PastTexts, Seen, distinct_prompts, past_judgements
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
 from plt.train.models.source import resolve_model
 
 if TYPE_CHECKING:
@@ -210,11 +210,11 @@ class Rag:
             return said
         return f"WARNING: {said}: it reads letters, not texts, and is no judge of these"
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Keeps the rows of every user in `prefs`, in place of any they had."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Keeps the rows of every user in `support`, in place of any they had."""
         if self.history is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         newcomers = self._history(judgements, judgements.users, ctx.compute)
         return replace(self, history=self.history.joined(newcomers), compute=ctx.compute)
 

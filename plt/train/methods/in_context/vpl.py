@@ -13,7 +13,7 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.in_context.settings import ContextSettings
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 
 if TYPE_CHECKING:
     from plt.train.in_context.episodes import Moment
@@ -124,11 +124,11 @@ class Vpl:
         found = (learnt.how, _collapse(model, learnt.kept), *notes)
         return replace(self, model=model, compute=ctx.compute, notes=found)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Knows every user in `prefs` by their judgements there; no weight moves."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Knows every user in `support` by their judgements there; no weight moves."""
         if self.model is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
         return replace(self, model=self.model.knowing(judgements, vectors), compute=ctx.compute)
 

@@ -15,8 +15,8 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.features.statements import statement_features
 from plt.train.heads.head_table import HeadTable, pair_problem
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import describe, fine_tune, load_tuned
 from plt.train.people.words import with_preambles
 from plt.train.tuning.settings import RewardSettings
@@ -160,11 +160,11 @@ class Conditional:
             notes=(chosen.how, *notes),
         )
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` a code that explains these rows; nothing else moves."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` a code that explains these rows; nothing else moves."""
         if self.model is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         users = tuple(sorted({*self.users, *judgements.users}))
         if self.people is None or self.units is None:
             new = len(users) - len(self.users)

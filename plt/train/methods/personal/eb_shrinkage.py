@@ -16,8 +16,17 @@ from plt.train.heads.empirical_bayes import Prior, fit_prior, shrunken_heads
 from plt.train.heads.head_table import HeadTable, fit_shared_head, user_problems
 from plt.train.heads.newton import Problems
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Support,
+    Texts,
+    TrainContext,
+    Tune,
+)
 
 NAME = "eb-shrinkage"
 VARIANCES = (0.0, 0.1, 0.5, 3.0)
@@ -136,11 +145,11 @@ class EbShrinkage:
         prior = fit_prior(problems, Prior(shared, spread), steps)
         return prior, HeadTable(users, shrunken_heads(problems, prior), prior.mean)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` the most probable head given these rows and the prior."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` the most probable head given these rows and the prior."""
         if self.table is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
         problems = user_problems(judgements, vectors, judgements.users)
         heads = shrunken_heads(problems, Prior(self.table.population, self.factor))

@@ -12,8 +12,8 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.heads.head_table import HeadTable, user_problems
 from plt.train.heads.ridge import RidgeHeads, fit_ridge
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import describe
 from plt.train.multi_user.individuals import UserRewards, fine_tune_users, load_users
 from plt.train.tuning.settings import RewardSettings
@@ -77,11 +77,11 @@ class Individual:
         table = HeadTable(users, fit.weights, fit.weights.mean(axis=0))
         return replace(self, rewards=table, compute=ctx.compute, notes=(fit.describe(), *notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` a reward from these rows alone; the others keep theirs."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` a reward from these rows alone; the others keep theirs."""
         if self.rewards is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         judgements = replace(judgements, validation=np.zeros(len(judgements), dtype=bool))
         users = judgements.users
         if not isinstance(self.rewards, HeadTable):

@@ -26,7 +26,7 @@ from plt.train.heads.factor_table import FactorTable, factor_table, refuse_facto
 from plt.train.heads.head_table import user_problems
 from plt.train.heads.newton import Problems
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import load_tuned
 from plt.train.multi_user.tuned_heads import TUNED, FactorSettings, fine_tune_factors, text_features
 
@@ -145,11 +145,11 @@ class Lore:
         table = factor_table(factors, users, scale, factors.weights.mean(axis=0), prior)
         return replace(self, fitted=table, compute=ctx.compute, notes=(how, *notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` the weights that their rows ask for; the basis stays."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` the weights that their rows ask for; the basis stays."""
         if self.fitted is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
         problems = user_problems(judgements, vectors, judgements.users)
         if self.config.compat == "lore":

@@ -13,8 +13,8 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.heads.factor_table import FactorTable
 from plt.train.heads.head_table import HeadTable, user_problems
 from plt.train.heads.offsets import OffsetTable
-from plt.train.judgements import read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.judgements import read_judgements, user_profiles
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.methods.personal.p_rm_heads import (
     HeadData,
     UserHeads,
@@ -25,7 +25,6 @@ from plt.train.methods.personal.p_rm_heads import (
 from plt.train.methods.personal.p_rm_tuned import adapt_soft, fit_tuned, load_soft
 from plt.train.multi_user.fine_tune import load_tuned
 from plt.train.multi_user.tuned_heads import TUNED, text_features
-from plt.train.people.words import user_profiles
 
 if TYPE_CHECKING:
     from plt.train.multi_user.soft_prompt_reward import SoftPromptReward
@@ -104,15 +103,15 @@ class PRm:
         rewards, how = fit[self.config.users](data, self.config, ctx.seed)
         return replace(self, rewards=rewards, compute=ctx.compute, notes=(*how, *notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` what these rows add to the population; nothing else moves."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` what their answers add to the population; others stay."""
         if self.rewards is None and self.backbone is None:
             raise ValueError("adapt after fit or load")
         if self.rewards is None or isinstance(self.rewards, HeadTable):
             return self
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         if not isinstance(self.rewards, TABLES):
-            said = {} if self.config.use_profile is False else user_profiles(prefs, ctx.users)
+            said = {} if self.config.use_profile is False else support.profiles
             soft = adapt_soft(self.rewards, judgements, said, self.config, ctx)
             return replace(self, rewards=soft, compute=ctx.compute)
         vectors = self._features(judgements.texts, ctx.compute)

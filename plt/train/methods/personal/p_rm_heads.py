@@ -27,7 +27,8 @@ from plt.train.heads.head_table import (
 from plt.train.heads.newton import Problems
 from plt.train.heads.offsets import OffsetRows, OffsetTable, fit_offsets
 from plt.train.heads.ridge import RidgeHeads, fit_ridge
-from plt.train.judgements import Judgements, named_users
+from plt.train.judgements import named_users
+from plt.train.method import Judgements
 
 if TYPE_CHECKING:
     from plt.train.methods.personal.p_rm_config import Config

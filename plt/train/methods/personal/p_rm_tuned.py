@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from plt.train.heads.factor_table import FactorTable
 from plt.train.heads.offsets import OffsetTable
-from plt.train.judgements import Judgements, named_users
-from plt.train.method import TrainContext
+from plt.train.judgements import named_users
+from plt.train.method import Judgements, TrainContext
 from plt.train.multi_user.fine_tune import describe, describe_fit, fine_tune
 from plt.train.multi_user.tuned_heads import fine_tune_heads
 

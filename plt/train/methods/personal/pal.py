@@ -14,8 +14,17 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.heads.head_table import HeadTable
 from plt.train.heads.ridge import refuse_penalty
-from plt.train.judgements import Judgements, named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+from plt.train.judgements import named_users, read_judgements
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Support,
+    Texts,
+    TrainContext,
+    Tune,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -164,14 +173,14 @@ class Pal:
             notes=(chosen.how, *notes),
         )
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` the most probable weights; maps and prototypes stay."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` the most probable weights; maps and prototypes stay."""
         from plt.train.heads.small_networks import minimise
         from plt.train.methods.personal.pal_network import Newcomer
 
         if self.network is None or self.logits is None or self.scaling is None:
             raise ValueError("adapt after fit or load")
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         phi = self._phi(judgements.texts, self.scaling, ctx.compute)
         found = []
         for code, user in enumerate(judgements.users):

@@ -24,7 +24,7 @@ from plt.train.heads.head_table import user_problems
 from plt.train.heads.newton import Problems
 from plt.train.heads.vote_svd import VoteMatrix, regressed, vote_factors, with_vote_factors
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import load_tuned
 from plt.train.multi_user.tuned_heads import TUNED, FactorSettings, fine_tune_factors, text_features
 
@@ -149,10 +149,10 @@ class Pref:
         how = f"{self.config.factors} factors, {fit.describe(self.config.l2 is not None)}"
         return replace(self, fitted=fitted, compute=ctx.compute, notes=(how, *notes))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` a lambda from their rows; the factors stay."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` a lambda from their rows; the factors stay."""
         fitted = self._fitted()
-        judgements = read_judgements(prefs)
+        judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
         users = judgements.users
         problems = user_problems(judgements, vectors, users)

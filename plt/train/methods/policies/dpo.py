@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional, Self
 
 from plt.data.tables.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.policies.settings import DpoSettings
 
 if TYPE_CHECKING:
@@ -59,13 +59,13 @@ class Dpo:
         policy, notes = fit_policy(prefs, self.config, ctx)
         return replace(self, policy=policy, compute=ctx.compute, notes=notes)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing to learn of a newcomer; what they say of themselves is read, if that is."""
         from plt.train.policies.adapt import introduce
 
         if self.policy is None:
             raise ValueError("adapt after fit or load")
-        return replace(self, policy=introduce(self.policy, prefs, ctx), compute=ctx.compute)
+        return replace(self, policy=introduce(self.policy, support), compute=ctx.compute)
 
     def save(self, path: Path) -> None:
         """Writes the policy and the config."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Optional, Self
 
 from plt.data.tables.preferences import Preferences
 from plt.train.artifact import load_artifact, save_artifact
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.policies.settings import PairLoss, PersonalSettings
 
 if TYPE_CHECKING:
@@ -71,13 +71,13 @@ class PDpo:
         policy, notes = fit_policy(prefs, self.config, ctx)
         return replace(self, policy=policy, compute=ctx.compute, notes=notes)
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
-        """Gives every user in `prefs` tokens of their own; nothing else moves."""
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
+        """Gives every user in `support` tokens of their own; nothing else moves."""
         from plt.train.policies.adapt import adapt_policy
 
         if self.policy is None:
             raise ValueError("adapt after fit or load")
-        policy = adapt_policy(self.policy, prefs, self.config, ctx)
+        policy = adapt_policy(self.policy, support, self.config, ctx)
         return replace(self, policy=policy, compute=ctx.compute)
 
     def save(self, path: Path) -> None:

@@ -12,7 +12,7 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.heads.head_table import HeadTable, blind_table, fit_shared_head
 from plt.train.judgements import Labels, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext
+from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
 from plt.train.multi_user.fine_tune import describe_fit, fine_tune, load_tuned
 from plt.train.tuning.settings import RewardSettings
 
@@ -89,7 +89,7 @@ class BradleyTerry:
         table = blind_table(fit.weights[0])
         return replace(self, reward_model=table, compute=ctx.compute, notes=(fit.describe(),))
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 

@@ -14,8 +14,17 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.heads.head_table import fit_shared_head
 from plt.train.heads.ridge import refuse_penalty
-from plt.train.judgements import Judgements, label_pairs, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Texts, TrainContext, Tune
+from plt.train.judgements import label_pairs, read_judgements
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Support,
+    Texts,
+    TrainContext,
+    Tune,
+)
 
 if TYPE_CHECKING:
     from plt.train.heads.small_networks import Rows, Scaling
@@ -143,7 +152,7 @@ class Dpl:
             self, network=chosen.network, scaling=scaling, compute=ctx.compute, notes=notes
         )
 
-    def adapt(self, prefs: Preferences, ctx: TrainContext) -> Self:
+    def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
 

@@ -16,7 +16,7 @@ from plt.data.tables.preferences import Preferences
 from plt.data.tables.pseudonyms import pseudonymise
 from plt.errors import ArtifactError, UsageError
 from plt.study.plan import Asked, plan
-from plt.train.judgements import distinct_texts, training_view
+from plt.train.judgements import distinct_texts, support_view, training_view
 from plt.train.method import Compute, Texts, TrainContext
 from plt.train.methods.baselines.length import Length
 from plt.train.methods.baselines.oracle import Oracle
@@ -110,7 +110,7 @@ def test_people_that_no_training_row_shows_are_known_after_adapt(tmp_path: Path)
     fitted = told(prefs, tmp_path)
     assert len(fitted.users) == 4
     unseen = prefs.filter(pl.col("user_split") == "unseen")
-    adapted = fitted.adapt(unseen, TrainContext(0, tmp_path, truth=prefs.meta.truth))
+    adapted = fitted.adapt(support_view(unseen), TrainContext(0, tmp_path, truth=prefs.meta.truth))
     assert len(adapted.users) == 8
     assert adapted.population == fitted.population
     frame = score_pairs(adapted, unseen, LABEL).frame
@@ -150,7 +150,7 @@ def test_what_has_no_truth_is_refused_in_plain_words(tmp_path: Path) -> None:
     fitted = told(simulated(), tmp_path)
     other = TrainContext(0, tmp_path, truth=dict(simulated().meta.truth or {}) | {"seed": 1})
     with pytest.raises(UsageError, match="truth of another population"):
-        fitted.adapt(simulated(), other)
+        fitted.adapt(support_view(simulated()), other)
     with pytest.raises(ValueError, match="after fit"):
         Oracle().save(tmp_path)
 

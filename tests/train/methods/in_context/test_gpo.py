@@ -12,7 +12,7 @@ from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.in_context.episodes import Moment, pair_loss
 from plt.train.in_context.history import Pairs
-from plt.train.judgements import training_view
+from plt.train.judgements import support_view, training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.in_context.gpo import Config, Gpo
 from plt.train.methods.in_context.gpo_network import Reader, ReaderShape
@@ -170,7 +170,7 @@ def test_turning_every_answer_round_turns_the_prediction_round(
     """RM-08 (e): half of the people were the mirror of the other half."""
     view = training_view(people)
     for user in ("user 02", "user 08"):
-        adapted = fitted.adapt(double_of(view, user, "mirror", turned=True), ctx)
+        adapted = fitted.adapt(support_view(double_of(view, user, "mirror", turned=True)), ctx)
         own = nice_margins(adapted, unseen(people), user)
         turned = nice_margins(adapted, unseen(people), "mirror")
         assert (np.sign(own) == -np.sign(turned)).mean() > 0.8
@@ -183,7 +183,7 @@ def test_an_answer_is_not_read_where_its_own_texts_are_scored(
     one = table([("new", "a lovely day, thank you", "the law is specified", 0.0)])
     half = table([("x", "a lovely day, thank you", "the tax is specified", 1.0)])
     other = table([("x", "a lovely cake, thank you", "the tax is specified", 1.0)])
-    adapted = fitted.adapt(one, ctx)
+    adapted = fitted.adapt(support_view(one), ctx)
     for near in (one, half):
         nobody = nice_margins(adapted, near, None)
         assert np.allclose(nice_margins(adapted, near, "new"), nobody, atol=1e-9)
@@ -195,7 +195,10 @@ def test_a_newcomer_moves_nobody(fitted: Gpo, people: Preferences, ctx: TrainCon
     view = training_view(people)
     mirror = double_of(view, "user 02", "mirror", turned=True)
     twin = double_of(view, "user 02", "twin", turned=False)
-    alone, both = fitted.adapt(twin, ctx), fitted.adapt(merged(mirror, twin), ctx)
+    alone, both = (
+        fitted.adapt(support_view(twin), ctx),
+        fitted.adapt(support_view(merged(mirror, twin)), ctx),
+    )
     for user, before in (("twin", alone), *((user, fitted) for user in (*fitted.users, None))):
         assert np.array_equal(nice_margins(both, people, user), nice_margins(before, people, user))
 

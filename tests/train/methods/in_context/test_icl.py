@@ -14,7 +14,7 @@ from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.in_context.past_choices import ContextBook, response_names
 from plt.train.in_context.written import OPENING, WrittenChoices
-from plt.train.judgements import distinct_texts, read_judgements, training_view
+from plt.train.judgements import distinct_texts, read_judgements, support_view, training_view
 from plt.train.method import Compute, FloatArray, Texts, TrainContext
 from plt.train.methods.in_context.icl import Config, Icl
 from plt.train.methods.in_context.icl_head import ContextHead
@@ -74,7 +74,7 @@ def test_no_context_is_bradley_terry_to_the_bit(
     expected = vanilla.reward(texts, a, [None] * len(a)) - vanilla.reward(texts, b, [None] * len(a))
     assert np.array_equal(fitted.margin(texts, a, b, ["nice 0"] * len(a)), expected)
     assert fitted.users == ()
-    assert fitted.adapt(camps, ctx) is fitted
+    assert fitted.adapt(support_view(camps), ctx) is fitted
     fitted.save(tmp_path)
     again = Icl.load(tmp_path, ctx.compute)
     assert np.array_equal(again.margin(texts, a, b, [None] * len(a)), expected)
@@ -168,12 +168,12 @@ def test_a_newcomer_is_read_and_no_weight_moves(camps: Preferences, ctx: TrainCo
     fitted = Icl().fit(camps, ctx)
     cold = table([("new", NICE[i], COLD[i], 0.0) for i in range(4)])
     warm = table([("other", NICE[i], COLD[i], 1.0) for i in range(4)])
-    both = fitted.adapt(merged(cold, warm), ctx)
+    both = fitted.adapt(support_view(merged(cold, warm)), ctx)
     assert both.model is fitted.model
     assert (margins(both, camps, "new") < 0).all()
     assert (margins(both, camps, "other") > 0).all()
     assert np.array_equal(
-        margins(fitted.adapt(cold, ctx), camps, "new"), margins(both, camps, "new")
+        margins(fitted.adapt(support_view(cold), ctx), camps, "new"), margins(both, camps, "new")
     )
     for user in (*fitted.users, None):
         assert np.array_equal(margins(both, camps, user), margins(fitted, camps, user))
@@ -203,7 +203,7 @@ def test_people_of_one_answer_each_teach_no_context_and_newcomers_have_finite_ma
     fitted = Icl().fit(singles, ctx)
     assert isinstance(fitted.model, ContextHead)
     assert np.array_equal(fitted.model.typical, np.zeros_like(fitted.model.typical))
-    adapted = fitted.adapt(table([("new", NICE[2], COLD[2], 1.0)]), ctx)
+    adapted = fitted.adapt(support_view(table([("new", NICE[2], COLD[2], 1.0)])), ctx)
     assert np.isfinite(margins(adapted, camps, "new")).all()
 
 
@@ -249,7 +249,7 @@ def test_fine_tuned_on_words(camps: Preferences, ctx: TrainContext, tmp_path: Pa
     assert "3 past choices" in fitted.notes[0]
     assert fitted.users == ("cold 0", "nice 0")
     new = camps.filter(pl.col("user_id") == "cold 3")
-    adapted = fitted.adapt(new, ctx)
+    adapted = fitted.adapt(support_view(new), ctx)
     assert adapted.users == ("cold 0", "cold 3", "nice 0")
     own, population = (margins(adapted, few, user) for user in ("cold 3", None))
     assert not np.array_equal(own, population)

@@ -10,7 +10,7 @@ from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
 from plt.errors import ArtifactError, UsageError
 from plt.train.in_context.retrieval import PastTexts, Seen, cosines
-from plt.train.judgements import distinct_texts, read_judgements
+from plt.train.judgements import distinct_texts, read_judgements, support_view
 from plt.train.method import FloatArray, Texts, TrainContext
 from plt.train.methods.in_context.rag import INSTRUCTION, Config, Rag, as_example, question_vectors
 from plt.train.models.ab_choice import Choice, load_judge
@@ -192,7 +192,7 @@ def test_adapt_replaces_what_was_known_of_a_user(fitted: Rag, ctx: TrainContext)
     newer = merged(
         asked("v", QUESTIONS[3], "left", "right", 0.0), asked("x", QUESTIONS[2], "up", "down", 1.0)
     )
-    adapted = fitted.adapt(newer, ctx)
+    adapted = fitted.adapt(support_view(newer), ctx)
     assert adapted.users == ("u", "v", "w", "x")
     texts = query(QUESTIONS[3], "maybe", "never")
     assert examples(adapted, texts, "v") == ["right"]

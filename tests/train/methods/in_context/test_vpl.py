@@ -14,7 +14,7 @@ from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.in_context.episodes import Moment
 from plt.train.in_context.history import Pairs
-from plt.train.judgements import distinct_texts, training_view
+from plt.train.judgements import distinct_texts, support_view, training_view
 from plt.train.method import Compute, TrainContext
 from plt.train.methods.in_context.vpl import Config, Vpl
 from plt.train.methods.in_context.vpl_network import Latent, LatentShape, divergence
@@ -186,7 +186,9 @@ def test_turning_every_answer_round_turns_the_favourite_animal_round(ctx: TrainC
     people = pets.simulate(pets.Config(users=12, pairs_per_user=30))
     view = training_view(people)
     fitted = Vpl(Config(epochs=150)).fit(view, ctx)
-    adapted = fitted.adapt(double_of(view, fitted.users[0], "mirror", turned=True), ctx)
+    adapted = fitted.adapt(
+        support_view(double_of(view, fitted.users[0], "mirror", turned=True)), ctx
+    )
     test = people.filter(pl.col("split").cast(pl.String) == "test")
     texts, a, b = distinct_texts(test.pairs)
     own = adapted.margin(texts, a, b, [fitted.users[0]] * len(a))
@@ -201,7 +203,7 @@ def test_an_answer_is_not_read_where_its_own_texts_are_scored(
     """One person knows one answer: on that pair they are nobody in particular."""
     one = table([("new", "a lovely day, thank you", "the law is specified", 0.0)])
     other = table([("x", "a lovely cake, thank you", "the tax is specified", 1.0)])
-    adapted = fitted.adapt(one, ctx)
+    adapted = fitted.adapt(support_view(one), ctx)
     same = nice_margins(adapted, one, None)
     assert np.allclose(nice_margins(adapted, one, "new"), same, atol=1e-9)
     assert not np.allclose(
@@ -211,7 +213,10 @@ def test_an_answer_is_not_read_where_its_own_texts_are_scored(
 
 def test_a_newcomer_moves_nobody(fitted: Vpl, camps: Preferences, ctx: TrainContext) -> None:
     cold, warm = newcomer("new", 0.0), newcomer("other", 1.0)
-    alone, both = fitted.adapt(cold, ctx), fitted.adapt(merged(cold, warm), ctx)
+    alone, both = (
+        fitted.adapt(support_view(cold), ctx),
+        fitted.adapt(support_view(merged(cold, warm)), ctx),
+    )
     assert (nice_margins(alone, camps, "new") < 0).mean() > 0.9
     assert (nice_margins(both, camps, "other") > 0).mean() > 0.9
     for user, before in (("new", alone), *((user, fitted) for user in (*fitted.users, None))):

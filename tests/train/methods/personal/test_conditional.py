@@ -13,7 +13,7 @@ from plt.errors import UsageError
 from plt.train.features.frozen import features
 from plt.train.features.statements import statement_features
 from plt.train.heads.head_table import fit_shared_head, pair_problem
-from plt.train.judgements import distinct_texts, read_judgements
+from plt.train.judgements import distinct_texts, read_judgements, support_view
 from plt.train.method import Compute, FloatArray, Texts, TrainContext
 from plt.train.methods.personal.conditional import NOBODY, Conditional, Config, id_line
 from plt.train.methods.population.bradley_terry import BradleyTerry
@@ -173,7 +173,10 @@ def test_a_newcomer_moves_nobody(
 ) -> None:
     cold = table([("new", "a lovely day, thank you", "the law is specified", 0.0)] * 4)
     warm = table([("other", "a lovely day, thank you", "the law is specified", 1.0)] * 4)
-    alone, both = fitted.adapt(cold, ctx), fitted.adapt(merged(cold, warm), ctx)
+    alone, both = (
+        fitted.adapt(support_view(cold), ctx),
+        fitted.adapt(support_view(merged(cold, warm)), ctx),
+    )
     assert (margins(alone, camps, "new") < 0).mean() > 0.8
     assert (margins(both, camps, "other") > 0).mean() > 0.8
     assert np.array_equal(margins(alone, camps, "new"), margins(both, camps, "new"))
@@ -185,7 +188,7 @@ def test_a_fine_tuned_model_says_that_it_never_saw_a_newcomer(ctx: TrainContext)
     prefs = judged({"a": 1.0, "b": 0.0}, 4)
     method = Conditional(Config(**FAST)).fit(prefs, ctx)  # type: ignore[arg-type]
     new = judged({"c": 1.0}, 4)
-    adapted = method.adapt(new, ctx)
+    adapted = method.adapt(support_view(new), ctx)
     assert adapted.users == ("a", "b", "c")
     assert adapted.notes[-1].startswith("1 users that training did not show")
     own, as_stranger = margins(adapted, prefs, "c"), margins(method, prefs, "c")

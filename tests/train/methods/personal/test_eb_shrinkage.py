@@ -3,7 +3,7 @@ import numpy as np
 from plt.train.features.frozen import features
 from plt.train.heads.empirical_bayes import Prior, shrunken_heads
 from plt.train.heads.head_table import HeadTable, fit_shared_head, user_problems
-from plt.train.judgements import read_judgements
+from plt.train.judgements import read_judgements, support_view
 from plt.train.method import TrainContext
 from plt.train.methods.personal.eb_shrinkage import Config, EbShrinkage
 from plt.train.methods.population.bradley_terry import BradleyTerry
@@ -43,7 +43,7 @@ def test_a_user_with_few_answers_borrows_from_people_like_them(ctx: TrainContext
     camps = {f"nice {i}": 0.95 for i in range(15)} | {f"cold {i}": 0.05 for i in range(15)}
     fitted = EbShrinkage().fit(judged(camps, 20), ctx)
     few = table([("new", "a lovely day, thank you", "as specified in the section", 0.0)] * 2)
-    adapted = fitted.adapt(few, ctx)
+    adapted = fitted.adapt(support_view(few), ctx)
     texts = read_judgements(judged({"x": 1.0}, 30)).texts
     nice = np.array([i for i, text in enumerate(texts.responses) if "lovely" in text])
     cold = np.array([i for i, text in enumerate(texts.responses) if "lovely" not in text])
@@ -60,7 +60,7 @@ def test_the_margin_of_a_new_user_shrinks_with_the_number_of_answers(ctx: TrainC
     judgements = read_judgements(table([row]))
     margins = []
     for n in (0, 1, 3, 10):
-        method = fitted.adapt(table([row] * n), ctx) if n else fitted
+        method = fitted.adapt(support_view(table([row] * n)), ctx) if n else fitted
         a, b = method.reward(
             judgements.texts, np.array([judgements.a[0], judgements.b[0]]), ["new", "new"]
         )

@@ -2,6 +2,7 @@ import numpy as np
 import polars as pl
 
 from plt.train.heads.head_table import HeadTable
+from plt.train.judgements import support_view
 from plt.train.method import TrainContext
 from plt.train.methods.personal.individual import Individual
 from plt.train.methods.population.bradley_terry import BradleyTerry
@@ -51,7 +52,7 @@ def test_population_is_the_mean_head(ctx: TrainContext) -> None:
 def test_adapting_to_all_rows_is_fitting_them(ctx: TrainContext) -> None:
     prefs = judged({"a": 0.95, "b": 0.1}, 20)
     newcomer = judged({"new": 0.2}, 20, seed=5)
-    adapted = Individual().fit(prefs, ctx).adapt(newcomer, ctx)
+    adapted = Individual().fit(prefs, ctx).adapt(support_view(newcomer), ctx)
     assert adapted.users == ("a", "b", "new")
     fitted = Individual().fit(merged(prefs, newcomer), ctx)
     assert np.allclose(head(adapted, "new"), head(fitted, "new"), rtol=0, atol=1e-8)
@@ -61,7 +62,8 @@ def test_adapting_learns_from_every_row_whatever_its_split(ctx: TrainContext) ->
     fitted = Individual().fit(judged({"a": 0.95}, 10), ctx)
     rows = [("new", f"nice {i}", f"cold {i}", 1.0) for i in range(5)]
     heads = [
-        head(fitted.adapt(table(rows, split), ctx), "new") for split in ("train", "val", "test")
+        head(fitted.adapt(support_view(table(rows, split)), ctx), "new")
+        for split in ("train", "val", "test")
     ]
     assert heads[0].any()
     assert np.array_equal(heads[0], heads[1])

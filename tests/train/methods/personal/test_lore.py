@@ -3,7 +3,7 @@ import pytest
 
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
-from plt.train.judgements import distinct_texts
+from plt.train.judgements import distinct_texts, support_view
 from plt.train.method import FloatArray, Method, TrainContext
 from plt.train.methods.personal.lore import Config, Lore
 from plt.train.methods.personal.p_rm import PRm
@@ -60,7 +60,7 @@ def test_newcomers_get_weights_on_the_simplex_and_the_basis_stays(
 ) -> None:
     lore = Lore(Config(basis=3)).fit(camps, ctx)
     new = merged(judged({"x": 0.0}, 15, seed=3), judged({"y": 1.0}, 15, seed=4))
-    adapted = lore.adapt(new, ctx)
+    adapted = lore.adapt(support_view(new), ctx)
     assert lore.fitted is not None
     assert adapted.fitted is not None
     assert np.array_equal(adapted.fitted.basis, lore.fitted.basis)
@@ -96,7 +96,7 @@ def test_the_preset_fits_as_published(camps: Preferences, ctx: TrainContext) -> 
     lore = Lore(Config(compat="lore")).fit(camps, ctx)
     warm, dry = margins(lore, camps, "w0"), margins(lore, camps, "d0")
     assert (np.sign(warm) == -np.sign(dry)).mean() > 0.9
-    adapted = lore.adapt(judged({"new": 0.0}, 20, seed=3), ctx)
+    adapted = lore.adapt(support_view(judged({"new": 0.0}, 20, seed=3)), ctx)
     assert (np.sign(margins(adapted, camps, "new")) == np.sign(dry)).mean() > 0.9
     assert "1000 steps of Adam" in lore.notes[0]
 

@@ -4,7 +4,7 @@ import pytest
 
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
-from plt.train.judgements import distinct_texts
+from plt.train.judgements import distinct_texts, support_view
 from plt.train.method import Compute, FloatArray, Method, TrainContext
 from plt.train.methods.personal.individual import Config as IndividualConfig
 from plt.train.methods.personal.individual import Individual
@@ -33,7 +33,7 @@ def test_uniform_is_vanilla_to_the_bit(alpha: float, l2: float | None, ctx: Trai
     assert uniform.users == ()
     for user in ("a", None):
         assert np.array_equal(rewards(uniform, prefs, user), rewards(vanilla, prefs, user))
-    assert uniform.adapt(prefs, ctx) is uniform
+    assert uniform.adapt(support_view(prefs), ctx) is uniform
 
 
 @pytest.mark.parametrize("l2", [None, 0.7])
@@ -57,7 +57,7 @@ def test_without_the_generic_vector_alpha_weighs_the_penalties(ctx: TrainContext
     vanilla = BradleyTerry(VanillaConfig(l2=0.5 / 0.75)).fit(prefs, ctx)
     assert np.array_equal(rewards(apart, prefs, "a"), rewards(individual, prefs, "a"))
     assert np.array_equal(rewards(apart, prefs, None), rewards(vanilla, prefs, None))
-    newcomer = apart.adapt(judged({"new": 0.9}, 20, seed=4), ctx)
+    newcomer = apart.adapt(support_view(judged({"new": 0.9}, 20, seed=4)), ctx)
     assert rewards(newcomer, prefs, "new").any()
 
 
@@ -66,7 +66,7 @@ def test_at_alpha_zero_everybody_scores_as_the_generic_user(ctx: TrainContext) -
     prefs = judged({"a": 0.9, "b": 0.3}, 20)
     fitted = PRm(Config(alpha=0.0)).fit(prefs, ctx)
     vanilla = BradleyTerry().fit(prefs, ctx)
-    adapted = fitted.adapt(judged({"new": 0.1}, 20), ctx)
+    adapted = fitted.adapt(support_view(judged({"new": 0.1}, 20)), ctx)
     for user in ("a", "b", "new", None):
         assert np.array_equal(rewards(adapted, prefs, user), rewards(vanilla, prefs, user))
 
@@ -103,7 +103,7 @@ def test_clusters_tell_two_camps_apart_and_place_newcomers(
 
     assert (np.sign(margin(fitted, "w0")) == -np.sign(margin(fitted, "d0"))).mean() > 0.9
     assert np.abs(margin(fitted, None)).mean() < 0.5 * np.abs(margin(fitted, "w0")).mean()
-    adapted = fitted.adapt(judged({"new": 0.0}, 10, seed=3), ctx)
+    adapted = fitted.adapt(support_view(judged({"new": 0.0}, 10, seed=3)), ctx)
     assert (np.sign(margin(adapted, "new")) == np.sign(margin(fitted, "d0"))).mean() > 0.9
 
 
@@ -115,7 +115,7 @@ def test_clusters_without_a_user_branch_leave_users_where_they_were(
     prefs = judged({"a": 1.0, "b": 0.0}, 20)
     fitted = PRm(Config(users="cluster", n_clusters=2, alpha=0.0, simplex=simplex)).fit(prefs, ctx)
     assert np.allclose(rewards(fitted, prefs, "a"), rewards(fitted, prefs, "b"), atol=1e-3)
-    adapted = fitted.adapt(judged({"new": 1.0}, 20), ctx)
+    adapted = fitted.adapt(support_view(judged({"new": 1.0}, 20)), ctx)
     assert np.allclose(rewards(adapted, prefs, "new"), rewards(fitted, prefs, "a"), atol=1e-3)
 
 
@@ -130,7 +130,7 @@ def test_every_user_model_is_saved_and_loaded(
     again = PRm.load(path, ctx.compute)
     assert again.config == fitted.config
     newcomer = judged({"new": 0.8}, 6)
-    one, other = fitted.adapt(newcomer, ctx), again.adapt(newcomer, ctx)
+    one, other = fitted.adapt(support_view(newcomer), ctx), again.adapt(support_view(newcomer), ctx)
     for user in ("w0", "new", None):
         assert np.array_equal(rewards(one, prefs, user), rewards(other, prefs, user))
 

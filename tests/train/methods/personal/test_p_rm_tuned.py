@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError, UsageError
-from plt.train.judgements import distinct_texts
+from plt.train.judgements import distinct_texts, support_view
 from plt.train.method import Compute, FloatArray, Method, TrainContext
 from plt.train.methods.personal.p_rm import PRm
 from plt.train.methods.personal.p_rm_config import Config
@@ -87,7 +87,7 @@ def test_uniform_heads_are_vanilla_to_the_bit(
     assert np.ptp(rewards(vanilla, prefs, None)) > 0
     for user in ("a", None):
         assert np.array_equal(rewards(uniform, prefs, user), rewards(vanilla, prefs, None))
-    assert uniform.adapt(prefs, ctx) is uniform
+    assert uniform.adapt(support_view(prefs), ctx) is uniform
 
 
 def test_without_soft_tokens_a_soft_prompt_is_vanilla(
@@ -116,7 +116,7 @@ def test_opposite_users_are_told_apart_by_one_backbone(linear: PRm, prefs: Prefe
 def test_a_newcomer_gets_an_offset_on_the_frozen_backbone(
     linear: PRm, prefs: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
-    adapted = linear.adapt(judged({"new": 0.0}, 10, seed=3), ctx)
+    adapted = linear.adapt(support_view(judged({"new": 0.0}, 10, seed=3)), ctx)
     assert adapted.users == ("a", "b", "c", "d", "new")
     assert toward_nice(adapted, prefs, "new") == 0.0
     assert_kept(adapted, linear, prefs, "a", "b", None)
@@ -149,7 +149,7 @@ def test_branches_that_are_off_train_nobody(
     if settings["alpha"] == 0:
         assert np.ptp(generic) > 0
         assert np.array_equal(own, generic)
-        adapted = fitted.adapt(judged({"new": 0.0}, 6), ctx)
+        adapted = fitted.adapt(support_view(judged({"new": 0.0}, 6)), ctx)
         assert np.array_equal(rewards(adapted, prefs, "new"), generic)
     else:
         assert not generic.any()
@@ -166,7 +166,7 @@ def test_clusters_are_trained_saved_and_adapted(
     )  # fmt: skip
     fitted = PRm(config).fit(prefs, ctx)
     assert [toward_nice(fitted, prefs, user) for user in "ab"] == [1.0, 0.0]
-    adapted = fitted.adapt(judged({"new": 0.0}, 10, seed=3), ctx)
+    adapted = fitted.adapt(support_view(judged({"new": 0.0}, 10, seed=3)), ctx)
     assert toward_nice(adapted, prefs, "new") == 0.0
     adapted.save(tmp_path)
     assert_kept(PRm.load(tmp_path, ctx.compute), adapted, prefs, "a", "new", None)
@@ -179,11 +179,11 @@ def test_soft_prompts_tell_users_apart_and_take_newcomers(
     assert toward_nice(soft, prefs, "a") > 0.9
     assert toward_nice(soft, prefs, "b") < 0.1
     newcomers = judged({"new": 0.0, "other": 1.0}, 10, seed=3)
-    adapted = soft.adapt(newcomers, ctx)
+    adapted = soft.adapt(support_view(newcomers), ctx)
     assert adapted.users == ("a", "b", "c", "d", "new", "other")
     assert toward_nice(adapted, prefs, "new") < toward_nice(adapted, prefs, "other")
     assert_kept(adapted, soft, prefs, "a", "b", None)
-    alone = soft.adapt(newcomers.filter(pl.col("user_id") == "new"), ctx)
+    alone = soft.adapt(support_view(newcomers.filter(pl.col("user_id") == "new")), ctx)
     one, other = (rewards(method, prefs, "new") for method in (adapted, alone))
     assert np.allclose(one, other, rtol=0, atol=1e-5)
     adapted.save(tmp_path)
@@ -279,7 +279,7 @@ def test_one_soft_prompt_for_everybody_needs_no_names(ctx: TrainContext) -> None
     fitted = PRm(config).fit(nameless, ctx)
     assert fitted.users == ()
     assert np.array_equal(rewards(fitted, nameless, "a"), rewards(fitted, nameless, None))
-    assert fitted.adapt(judged({"a": 1.0}, 2), ctx).users == ()
+    assert fitted.adapt(support_view(judged({"a": 1.0}, 2)), ctx).users == ()
 
 
 def test_profiles_stand_in_front_as_one_system_message() -> None:

@@ -11,7 +11,7 @@ from scipy.special import softmax
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.heads.small_networks import Rows, mean_loss
-from plt.train.judgements import distinct_texts, read_judgements
+from plt.train.judgements import distinct_texts, read_judgements, support_view
 from plt.train.method import Compute, FloatArray, TrainContext
 from plt.train.methods.personal.pal import Config, Pal
 from plt.train.methods.personal.pal_network import IdealPoints, IdealPointShape
@@ -196,7 +196,10 @@ def test_a_newcomer_is_found_without_moving_anybody(camps: Preferences, ctx: Tra
     fitted = Pal().fit(camps, ctx)
     cold = table([("new", "a lovely day, thank you", "the law is specified", 0.0)] * 4)
     warm = table([("other", "a lovely day, thank you", "the law is specified", 1.0)] * 4)
-    alone, both = fitted.adapt(cold, ctx), fitted.adapt(merged(cold, warm), ctx)
+    alone, both = (
+        fitted.adapt(support_view(cold), ctx),
+        fitted.adapt(support_view(merged(cold, warm)), ctx),
+    )
     assert (margins(alone, camps, "new") < 0).all()
     assert (margins(both, camps, "other") > 0).all()
     assert np.array_equal(margins(alone, camps, "new"), margins(both, camps, "new"))

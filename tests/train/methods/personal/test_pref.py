@@ -10,7 +10,7 @@ from plt.errors import UsageError
 from plt.train.features.frozen import features
 from plt.train.heads.empirical_bayes import moments
 from plt.train.heads.factor_fit import MAX_ITERATIONS
-from plt.train.judgements import distinct_texts, read_judgements
+from plt.train.judgements import distinct_texts, read_judgements, support_view
 from plt.train.method import FloatArray, TrainContext
 from plt.train.methods.personal.pref import Config, Pref
 from tests.train.methods.pref_ablations import ablations
@@ -56,7 +56,7 @@ def test_rewards_are_lambdas_times_phi(fitted: Pref, camps: Preferences) -> None
 def test_a_newcomer_is_at_the_one_optimum(fitted: Pref, ctx: TrainContext) -> None:
     """RM-12 (b), D2 and D4: minus the penalty, Newton, a gradient below 1e-8."""
     new = judged({"x": 0.9}, 15, seed=5)
-    adapted = fitted.adapt(new, ctx)
+    adapted = fitted.adapt(support_view(new), ctx)
     assert adapted.fitted is not None
     assert fitted.fitted is not None
     assert np.array_equal(adapted.fitted.basis, fitted.fitted.basis)
@@ -75,8 +75,8 @@ def test_a_newcomer_is_at_the_one_optimum(fitted: Pref, ctx: TrainContext) -> No
 
 def test_newcomers_do_not_depend_on_each_other(fitted: Pref, ctx: TrainContext) -> None:
     new = judged({"x": 0.95}, 15, seed=5)
-    one = fitted.adapt(new, ctx)
-    other = fitted.adapt(merged(new, judged({"y": 0.05}, 9)), ctx)
+    one = fitted.adapt(support_view(new), ctx)
+    other = fitted.adapt(support_view(merged(new, judged({"y": 0.05}, 9))), ctx)
     place, again = (method.users.index("x") for method in (one, other))
     assert np.allclose(one.lambdas[place], other.lambdas[again], atol=1e-8)
 
@@ -85,7 +85,11 @@ def test_few_answers_move_a_newcomer_less_than_many(fitted: Pref, ctx: TrainCont
     one, many = judged({"x": 1.0}, 1), judged({"x": 1.0}, 40)
     nobody, few, much = (
         np.abs(margins(method, one, "x")).mean()
-        for method in (fitted, fitted.adapt(one, ctx), fitted.adapt(many, ctx))
+        for method in (
+            fitted,
+            fitted.adapt(support_view(one), ctx),
+            fitted.adapt(support_view(many), ctx),
+        )
     )
     assert nobody < few < much
 
@@ -110,7 +114,7 @@ def test_ablations_fit_as_well_on_an_easy_table(camps: Preferences, ctx: TrainCo
     for config in (Config(init="random"), Config(impute=3), Config(compat="pref")):
         other = Pref(config).fit(camps, ctx)
         assert (np.sign(margins(other, camps, "w0")) == np.sign(full)).mean() > 0.9
-        adapted = other.adapt(newcomer, ctx)
+        adapted = other.adapt(support_view(newcomer), ctx)
         dry = np.sign(margins(other, camps, "d0"))
         assert (np.sign(margins(adapted, camps, "new")) == dry).mean() > 0.9
 
@@ -125,7 +129,7 @@ def test_without_a_penalty_the_fit_is_ended_by_its_steps_and_larger(
     assert sizes[0] > 2 * sizes[1]
     assert "penalty l2 = 0, as set" in free.notes[0]
     assert int(free.notes[0].split("; ")[1].split()[0]) <= MAX_ITERATIONS
-    adapted = free.adapt(judged({"new": 0.0}, 20), ctx)
+    adapted = free.adapt(support_view(judged({"new": 0.0}, 20)), ctx)
     assert np.isfinite(margins(adapted, camps, "new")).all()
 
 
@@ -137,7 +141,8 @@ def test_the_preset_places_newcomers_short_of_the_optimum(
     newcomer = judged({"new": 0.2}, 5, seed=3)
     other_seed = TrainContext(7, ctx.work_dir, ctx.compute)
     one, again, other = (
-        margins(fitted.adapt(newcomer, context), camps, "new") for context in (ctx, ctx, other_seed)
+        margins(fitted.adapt(support_view(newcomer), context), camps, "new")
+        for context in (ctx, ctx, other_seed)
     )
     assert np.array_equal(one, again)
     assert np.abs(one - other).max() > 0.01

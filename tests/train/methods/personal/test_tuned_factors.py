@@ -9,7 +9,7 @@ import pytest
 from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.heads.factor_fit import mixing_weights
-from plt.train.judgements import distinct_texts
+from plt.train.judgements import distinct_texts, support_view
 from plt.train.method import Compute, FloatArray, TrainContext
 from plt.train.methods.personal.lore import Config as LoreConfig
 from plt.train.methods.personal.lore import Lore
@@ -83,7 +83,7 @@ def test_opposite_camps_and_newcomers(
     fitted: Pref | Lore, prefs: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
     assert [toward_nice(fitted, prefs, user) for user in "abcd"] == [1.0, 0.0, 1.0, 0.0]
-    adapted = fitted.adapt(judged({"new": 0.0}, 10, seed=3), ctx)
+    adapted = fitted.adapt(support_view(judged({"new": 0.0}, 10, seed=3)), ctx)
     assert toward_nice(adapted, prefs, "new") == 0.0
     adapted.save(tmp_path)
     loaded = type(fitted).load(tmp_path, ctx.compute)
