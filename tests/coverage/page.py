@@ -24,9 +24,6 @@ N_WORST = 20
 WHY = {
     ("told False", ""): "the table does not say when and in which order pairs were asked again; the"
     " verdict says that it assumes independent answers, and how many remembered ones would do",
-    ("users 3, activity heavy", ""): "one of three users has two judgements and weighs a third:"
-    " two answers do not show how much they vary; read the pooled figure",
-    ("world coins", "room"): "self-agreement is one half, where the ceiling's slope is not finite",
     ("constant 2.5", ""): "nearly always right: the few errors are of few users and prompts, and"
     " whether these were drawn decides the width",
     ("spammers", ""): "one user in five, of twenty, answers blindly: how many there are among those"

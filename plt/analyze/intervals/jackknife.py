@@ -25,6 +25,7 @@ from typing import TypeAlias
 import numpy as np
 
 from plt.analyze.intervals.clusters import (
+    LARGE_SHARE,
     ROUNDING,
     Clusters,
     Codes,
@@ -32,6 +33,9 @@ from plt.analyze.intervals.clusters import (
     cluster_sums,
     kish_size,
 )
+
+MIN_OWN_GROUPS = 3
+"""Groups that a user of large weight must have judged before their variation can be seen."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +164,24 @@ class OverUsers:
         if kind is self._users:
             return float(kind.n)
         return kish_size(cluster_sums(self._weights, kind))
+
+    @property
+    def fewest_groups(self) -> int | None:
+        """Groups of the user who judged the fewest, where users weigh much and it is too few.
+
+        Two answers that happen to agree say that the user never varies. Where that user is one of
+        hundreds the others' spread drowns it; where the user is a third of the figure it is the
+        interval. None without such a user.
+        """
+        users = self._users
+        if 1 / users.n <= LARGE_SHARE:
+            return None
+        cells = self.clusters.cells
+        present = np.flatnonzero(np.bincount(cells.rows))
+        n_groups = np.bincount(cells.users[present], minlength=int(users.rows.max()) + 1)
+        n_groups = np.where(np.bincount(users.rows) > 0, n_groups, MIN_OWN_GROUPS)
+        few = int(n_groups.min())
+        return few if few < MIN_OWN_GROUPS else None
 
     @property
     def _users(self) -> Codes:

@@ -280,8 +280,10 @@ def _interval(
     if not 0 < level < 1:
         raise ValueError("level must lie between 0 and 1")
     sizes = effective_sizes(figure)
+    # A share reaches as far as the score test of its rows does, whatever the spread of one user.
+    settled = target is not None or bounds == (0, 1)
     target = target or default_target(sizes["effective_users"], sizes["effective_groups"])
-    reason = no_interval(figure, target)
+    reason = no_interval(figure, target) or (None if settled else thin_user(figure))
     found = None
     if reason is None:
         terms = variances(figure, target)
@@ -321,6 +323,17 @@ def no_interval(figure: Figure, target: Target) -> str | None:
     if reason is None and _smallest(figure, target) <= 1 + ROUNDING:
         return "one user or group holds all the weight"
     return reason
+
+
+def thin_user(figure: Figure) -> str | None:
+    """Why a mean over few users has no interval of its own accord: one of them says too little."""
+    few = figure.fewest_groups if isinstance(figure, OverUsers) else None
+    if few is None:
+        return None
+    return (
+        f"one of {figure.clusters.n_users} users judged in {few}"
+        f" group{'s' * (few > 1)} only, which does not show how much their answers vary"
+    )
 
 
 def _smallest(figure: Figure, target: Target) -> float:

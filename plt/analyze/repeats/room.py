@@ -24,8 +24,8 @@ from plt.analyze.votes.votes import FloatArray, Votes
 
 NO_REPEATS = "no repeated judgement is on a shared pair, so the ceiling is unknown"
 MAY_BE_BELOW_CHANCE = (
-    "all repeated judgements agree alike, and so few cannot rule out a self-agreement below one"
-    " half"
+    "the repeated judgements cannot rule out a self-agreement below one half, where the ceiling has"
+    " no finite slope"
 )
 ASSUMED_CONSISTENCY = (0.8, 0.9, 1.0)
 
@@ -130,6 +130,9 @@ def _gap(cells: SharedCells, earned: FloatArray, target: Target, intervals: bool
     if agreement <= 0.5 + ROUNDING:
         reason = "at a self-agreement of one half the ceiling has no finite slope"
         return without_interval(value, reason, target)
+    again = _mean(cells, cells.alike, target, True)
+    if again.low is not None and again.low < 0.5:
+        return without_interval(value, MAY_BE_BELOW_CHANCE, target)
     if cells.alike.min() == cells.alike.max():
         return _gap_without_variation(cells, value, earned, target)
     slope = 0.5 / np.sqrt(2 * agreement - 1)
@@ -157,8 +160,6 @@ def _gap_without_variation(
     if again.low is None or again.high is None or majority.low is None or majority.high is None:
         # Both rest on the same clusters, so they lack their ends for the same reason.
         return replace(again, value=value, low=None, high=None)
-    if again.low < 0.5:
-        return without_interval(value, MAY_BE_BELOW_CHANCE, target)
     low = ceiling_upper_bound(again.low) - majority.high
     high = ceiling_upper_bound(again.high) - majority.low
     return replace(again, value=value, low=low, high=high, these_users=None)

@@ -354,3 +354,20 @@ def test_million_cell_layout_agrees_with_the_small_one(table: Any) -> None:
     """Few rows in a wide user-by-group space are summed by sorting instead of counting."""
     values, users, groups = table
     same(mean_interval(values, users, groups), mean_interval(values, users * 30, groups * 90))
+
+
+@pytest.mark.parametrize(("own_groups", "refused"), [(1, True), (2, True), (3, False)])
+def test_a_third_of_the_people_with_two_answers_is_no_basis(own_groups: int, refused: bool) -> None:
+    """Gains of three people, the last on few prompts; of four, nobody weighs so much."""
+    rng = np.random.default_rng(0)
+    for n_users in (3, 4):
+        users = np.concatenate([np.repeat(np.arange(n_users - 1), 20), [n_users - 1] * own_groups])
+        groups = np.concatenate([np.tile(np.arange(20), n_users - 1), np.arange(own_groups)])
+        gains = rng.integers(-1, 2, users.size).astype(float)
+        interval = mean_interval(gains, users, groups, average="user", bounds=(-1, 1))
+        assert (interval.low is None) == (refused and n_users == 3)
+        if interval.low is None:
+            assert interval.reason is not None
+            assert "one of 3 users judged in" in interval.reason
+        # Pooled, such a user weighs no more than their answers do.
+        assert mean_interval(gains, users, groups, bounds=(-1, 1)).low is not None

@@ -8,7 +8,7 @@ from hypothesis import given
 from plt.analyze.repeats.consistency import ceiling_upper_bound, consistency
 from plt.analyze.repeats.room import room
 from plt.analyze.votes.votes import read_rows
-from tests.analyze.populations_of_voters import one_truth, with_copies
+from tests.analyze.populations_of_voters import one_truth, sampled_votes, with_copies
 from tests.analyze.vote_tables import Row, frame, sides, table, vote_frames
 
 
@@ -123,6 +123,16 @@ def test_few_repeats_that_agree_cannot_rule_out_chance() -> None:
     assert found.low.reason is not None
     assert "below one half" in found.low.reason
     assert found.is_positive is False
+
+
+def test_repeats_that_are_coins_give_no_room() -> None:
+    """Answers drawn anew each time: the ceiling near one half is no straight line."""
+    rng = np.random.default_rng(3)
+    coins = np.full((20, 60), 0.5)
+    found = [room(read_rows(sampled_votes(coins, rng, repeated=1.0))) for _ in range(40)]
+    assert sum(each.low.low is None for each in found) >= 38
+    reasons = {str(each.low.reason) for each in found if each.low.value is not None}
+    assert any("below one half" in reason for reason in reasons)
 
 
 def test_one_group_that_agrees_has_no_interval() -> None:
