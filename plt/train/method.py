@@ -180,6 +180,75 @@ class MarginScorer(Protocol):
         ...
 
 
+class Spread(Protocol):
+    """Posterior covariances of U people in J coordinates, in a form that suits their size."""
+
+    def covariance(self) -> FloatArray:
+        """All of them, shape (U, J, J): as much memory as that says."""
+        ...
+
+    def variances(self, x: FloatArray) -> FloatArray:
+        """Of the margins of P pairs x of shape (P, J), the same for everybody: (U, P)."""
+        ...
+
+    def own_variances(self, x: FloatArray) -> FloatArray:
+        """Of the margins of n pairs a person, x of shape (U, n, J): (U, n)."""
+        ...
+
+    def after(self, x: FloatArray, curvature: FloatArray) -> Self:
+        """What is left after one more answer each: a rank-one update at an unmoved mean.
+
+        Args:
+            x: The pair that each is asked, shape (U, J).
+            curvature: s(m) s(-m) of its margin m, shape (U,); 0 where nothing is asked.
+        """
+        ...
+
+    def of(self, people: IntArray) -> Self:
+        """Those of some of the U people."""
+        ...
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where U people stand among J coordinates in which their margins are linear, as Gaussians.
+
+    The margin of person u on a pair with phi(a) - phi(b) = x has mean `mean[u] @ x` and the
+    variance that `spread` says. Someone without an answer has the population's.
+
+    Attributes:
+        users: Their names.
+        mean: Shape (U, J): the most probable coordinates.
+        spread: Covariances around it.
+    """
+
+    users: tuple[str, ...]
+    mean: FloatArray
+    spread: Spread
+
+
+@runtime_checkable
+class Placed(Protocol):
+    """A method that can say how sure it is of where a person stands: what active questions need."""
+
+    def phi(self, texts: Texts) -> FloatArray:
+        """The texts in the coordinates of people, shape (n, J)."""
+        ...
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """Everybody in `answers.users` given the answers there; the method is unchanged.
+
+        Args:
+            phi: Of `answers.texts`.
+            answers: Ties and soft labels count as they do in `fit`; whoever has no row is placed
+                where the population is.
+
+        Raises:
+            UsageError: The settings of this run give people no coordinates.
+        """
+        ...
+
+
 class Method(Protocol):
     """A scorer that can learn. The constructor takes one frozen config and does no work.
 

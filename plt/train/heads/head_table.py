@@ -86,7 +86,7 @@ def pair_problem(
 
 
 def user_problems(
-    judgements: Judgements, features: NDArray[np.float32], users: Sequence[str]
+    judgements: Judgements, features: NDArray[np.float32] | FloatArray, users: Sequence[str]
 ) -> Problems:
     """One regression a user, in the order of `users`; a user without a row has an empty one."""
     codes = {name: code for code, name in enumerate(judgements.users)}

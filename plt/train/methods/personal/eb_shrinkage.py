@@ -15,6 +15,7 @@ from plt.train.features.frozen import features
 from plt.train.heads.empirical_bayes import Prior, fit_prior, shrunken_heads
 from plt.train.heads.head_table import HeadTable, fit_shared_head, user_problems
 from plt.train.heads.newton import Problems
+from plt.train.heads.posterior import head_posterior
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS
 from plt.train.judgements import named_users, read_judgements
 from plt.train.method import (
@@ -22,6 +23,7 @@ from plt.train.method import (
     FloatArray,
     IntArray,
     Judgements,
+    Placement,
     Support,
     Texts,
     TrainContext,
@@ -155,6 +157,16 @@ class EbShrinkage:
         heads = shrunken_heads(problems, Prior(self.table.population, self.factor))
         table = self.table.with_heads(judgements.users, heads)
         return replace(self, table=table, compute=ctx.compute)
+
+    def phi(self, texts: Texts) -> FloatArray:
+        """The features of texts, shape (n, d)."""
+        return self._features(texts, self.compute).astype(np.float64)
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """The heads that `adapt` gives, and how sure they are under the learnt population."""
+        if self.table is None:
+            raise ValueError("posterior after fit or load")
+        return head_posterior(Prior(self.table.population, self.factor), phi, answers)
 
     def save(self, path: Path) -> None:
         """Writes heads, prior, users and config."""

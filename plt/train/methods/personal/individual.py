@@ -8,12 +8,24 @@ from typing import Self
 import numpy as np
 
 from plt.data.tables.preferences import Preferences
+from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
+from plt.train.heads.empirical_bayes import moments
 from plt.train.heads.head_table import HeadTable, user_problems
+from plt.train.heads.posterior import head_posterior
 from plt.train.heads.ridge import RidgeHeads, fit_ridge
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Placement,
+    Support,
+    Texts,
+    TrainContext,
+)
 from plt.train.multi_user.fine_tune import describe
 from plt.train.multi_user.individuals import UserRewards, fine_tune_users, load_users
 from plt.train.tuning.settings import RewardSettings
@@ -91,6 +103,28 @@ class Individual:
         return replace(
             self, rewards=self.rewards.with_heads(users, fit.weights), compute=ctx.compute
         )
+
+    def phi(self, texts: Texts) -> FloatArray:
+        """The features of texts, shape (n, d)."""
+        config = self.config
+        vectors = features(texts, config.model, self.compute, max_length=config.max_length)
+        return vectors.astype(np.float64)
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """Heads among those of the fitted users, whose mean and covariance are the prior.
+
+        Nothing is shared between the heads that `adapt` gives, so these are others: where a
+        person's answers say little they keep to what the fitted users have in common.
+
+        Raises:
+            UsageError: Everybody has a fine-tuned model of their own in place of a head.
+        """
+        if not isinstance(self.rewards, HeadTable):
+            raise UsageError(
+                "this run of 'individual' has no linear heads, so nobody has coordinates in it",
+                hint="plt train --method individual --tune head",
+            )
+        return head_posterior(moments(self.rewards.heads), phi, answers)
 
     def save(self, path: Path) -> None:
         """Writes the heads or the trained weights, the users and the config."""

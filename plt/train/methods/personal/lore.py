@@ -25,8 +25,18 @@ from plt.train.heads.factor_fit import (
 from plt.train.heads.factor_table import FactorTable, factor_table, refuse_factorisation
 from plt.train.heads.head_table import user_problems
 from plt.train.heads.newton import Problems
+from plt.train.heads.posterior import factor_posterior
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Placement,
+    Support,
+    Texts,
+    TrainContext,
+)
 from plt.train.multi_user.fine_tune import load_tuned
 from plt.train.multi_user.tuned_heads import TUNED, FactorSettings, fine_tune_factors, text_features
 
@@ -158,6 +168,22 @@ class Lore:
         else:
             rewards = self.fitted.with_newcomers(problems, judgements.users)
         return replace(self, fitted=rewards, compute=ctx.compute)
+
+    def phi(self, texts: Texts) -> FloatArray:
+        """Basis rewards of texts, shape (n, B)."""
+        if self.fitted is None:
+            raise ValueError("phi after fit or load")
+        return self.fitted.phi(self._features(texts, self.compute))
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """The mixtures that `adapt` gives, and how sure they are inside the simplex.
+
+        With compat too, by the prior of the logits. To first order: margins are not linear in the
+        logits that have the prior (`plt.train.heads.posterior.simplex_posterior`).
+        """
+        if self.fitted is None:
+            raise ValueError("posterior after fit or load")
+        return factor_posterior(self.fitted, phi, answers)
 
     def save(self, path: Path) -> None:
         """Writes basis, weights, users and config."""

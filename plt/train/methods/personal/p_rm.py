@@ -9,12 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plt.data.tables.preferences import Preferences
+from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
+from plt.train.heads.empirical_bayes import Prior
 from plt.train.heads.factor_table import FactorTable
 from plt.train.heads.head_table import HeadTable, user_problems
 from plt.train.heads.offsets import OffsetTable
+from plt.train.heads.posterior import factor_posterior, head_posterior
 from plt.train.judgements import read_judgements, user_profiles
-from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Placement,
+    Support,
+    Texts,
+    TrainContext,
+)
 from plt.train.methods.personal.p_rm_heads import (
     HeadData,
     UserHeads,
@@ -119,6 +131,28 @@ class PRm:
         rewards = self.rewards.with_newcomers(problems, judgements.users)
         return replace(self, rewards=rewards, compute=ctx.compute)
 
+    def phi(self, texts: Texts) -> FloatArray:
+        """What heads or mixtures weigh, shape (n, d) or (n, clusters)."""
+        heads, vectors = self._linear(), self._features(texts, self.compute)
+        if isinstance(heads, FactorTable):
+            return heads.phi(vectors)
+        return vectors.astype(np.float64)
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """The heads or mixtures that `adapt` gives, and how sure they are; a uniform model is sure.
+
+        Raises:
+            UsageError: Users are soft prompts, which give margins no coordinates.
+        """
+        heads = self._linear()
+        if isinstance(heads, FactorTable):
+            return factor_posterior(heads, phi, answers)
+        if isinstance(heads, OffsetTable):
+            prior = Prior(heads.centre, heads.deviation * np.eye(len(heads.centre)))
+        else:
+            prior = Prior(heads.population, np.zeros((len(heads.population), 1)))
+        return head_posterior(prior, phi, answers)
+
     def save(self, path: Path) -> None:
         """Writes heads, fine-tuned weights, users and config."""
         if self.rewards is None and self.backbone is None:
@@ -149,6 +183,14 @@ class PRm:
         elif arrays:
             rewards = HeadTable.from_arrays(arrays, ())
         return cls(config, rewards, backbone, compute, notes)
+
+    def _linear(self) -> UserHeads:
+        if not isinstance(self.rewards, TABLES):
+            raise UsageError(
+                "this run of 'p-rm' has no linear heads, so nobody has coordinates in it",
+                hint="plt train --method p-rm --tune head",
+            )
+        return self.rewards
 
     def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
         return text_features(texts, self.config, self.backbone, compute)

@@ -22,9 +22,19 @@ from plt.train.heads.factor_table import (
 )
 from plt.train.heads.head_table import user_problems
 from plt.train.heads.newton import Problems
+from plt.train.heads.posterior import factor_posterior
 from plt.train.heads.vote_svd import VoteMatrix, regressed, vote_factors, with_vote_factors
 from plt.train.judgements import named_users, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    Judgements,
+    Placement,
+    Support,
+    Texts,
+    TrainContext,
+)
 from plt.train.multi_user.fine_tune import load_tuned
 from plt.train.multi_user.tuned_heads import TUNED, FactorSettings, fine_tune_factors, text_features
 
@@ -160,6 +170,10 @@ class Pref:
             lambdas = _placed_as_published(on_basis(problems, fitted.basis), users, ctx.seed)
             return replace(self, fitted=fitted.joined(users, lambdas), compute=ctx.compute)
         return replace(self, fitted=fitted.with_newcomers(problems, users), compute=ctx.compute)
+
+    def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
+        """The lambdas that `adapt` gives, and how sure they are; with compat too, by the prior."""
+        return factor_posterior(self._fitted(), phi, answers)
 
     def save(self, path: Path) -> None:
         """Writes factors, lambdas, users and config."""
