@@ -185,13 +185,20 @@ def answered(placement: Placement, x: FloatArray, asked: NDArray[np.bool_]) -> P
     return replace(placement, spread=placement.spread.after(x, curvature))
 
 
+def other_side(margin: FloatArray, variance: FloatArray) -> FloatArray:
+    """P(M has the other sign than m) = Phi(-|m| / sqrt(s)), elementwise; one half where m is 0."""
+    size = np.abs(margin)
+    certain = np.where(size > 0, np.inf, 0.0)
+    deviation = np.sqrt(variance)
+    return np.asarray(ndtr(-np.divide(size, deviation, out=certain, where=deviation > 0)))
+
+
 def doubt(placement: Placement, pool: FloatArray) -> FloatArray:
     """The share of a pool on which each person is expected to take the other side, shape (U,).
 
-    The mean over the pairs of P(M has the other sign than m) = Phi(-|m| / sqrt(s)); a margin of 0
-    counts one half. Asking may stop when it is small enough: it needs no answers that are kept
-    back. It is as good as the posterior, so it is too low where the population is not Gaussian or
-    the prior too narrow.
+    The mean of `other_side` over the pairs. Asking may stop when it is small enough, which takes
+    no answers that are kept back. It is as good as the posterior: too low where the population is
+    not Gaussian or the prior too narrow, too high where the prior is too wide.
 
     Args:
         placement: Of U people.
@@ -199,11 +206,7 @@ def doubt(placement: Placement, pool: FloatArray) -> FloatArray:
     """
     total = np.zeros(len(placement.mean))
     for people, _, margin, variance in _blocks(placement, pool):
-        size = np.abs(margin)
-        certain = np.where(size > 0, np.inf, 0.0)
-        deviation = np.sqrt(variance)
-        ratio = np.divide(size, deviation, out=certain, where=deviation > 0)
-        total[people] += ndtr(-ratio).sum(axis=1)
+        total[people] += other_side(margin, variance).sum(axis=1)
     return total / len(pool)
 
 

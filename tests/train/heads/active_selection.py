@@ -4,25 +4,22 @@
 minutes; the jokes are left out where they are not there.
 """
 
-import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from scipy.special import expit
-from sklearn.decomposition import NMF, TruncatedSVD
 
 from plt.train.heads.empirical_bayes import Prior, moments
 from plt.train.heads.newton import Problems
 from plt.train.heads.posterior import gaussian_posterior
-from plt.train.heads.selection import CRITERIA, Criterion, doubt, next_own
+from plt.train.heads.selection import CRITERIA, Criterion, next_own, other_side
 from plt.train.method import FloatArray, IntArray, Placement
+from tests.train.heads.active_jokes import JOKES, joke_table
 
 COMMAND = "python -m tests.train.heads.active_selection > tests/golden/active_selection.json"
-JOKES = Path(__file__).parents[3].parent / "shared" / "data" / "jester5k"
 N_PEOPLE = 200
 N_FRESH = 400
 AT = (5, 10, 15, 20, 40)
@@ -74,6 +71,13 @@ WORLDS = {
     "heavy-tailed, population prior": World(form="t", beta=None),
     "squared distance, population prior": World(form="distance", beta=None),
 }
+STOP_WORLDS = (
+    "base",
+    "population prior",
+    "common taste, population prior",
+    "heavy-tailed, population prior",
+    "squared distance, population prior",
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def people_of(world: World, seed: int, n_people: int = N_PEOPLE) -> People:
     others, here = (_coordinates(world, rng, n) for n in (200, n_people))
     pairs = [_pairs(world, rng, (n_people, n)) for n in (world.pool, N_FRESH)]
     margins = [_margins(world, here, a, b) for a, b in pairs]
-    differences = [_features(world, a) - _features(world, b) for a, b in pairs]
+    differences = [a - b for a, b in pairs]
     if world.beta is None:
         prior = moments(_heads(world, others))
     else:
@@ -144,10 +148,6 @@ def _distance(x: FloatArray, here: FloatArray) -> FloatArray:
     return np.asarray(((x - ideal[:, None]) ** 2).sum(axis=-1))
 
 
-def _features(world: World, x: FloatArray) -> FloatArray:
-    return x
-
-
 def _heads(world: World, others: FloatArray) -> FloatArray:
     """What a linear fit of these people comes to."""
     if world.form == "distance":
@@ -188,7 +188,8 @@ def session(
             margin = np.einsum("ufj,uj->uf", people.fresh, placement.mean)
             right = (margin > 0) == (people.fresh_margin > 0)
             found.agreement[n] = np.where(margin == 0, 0.5, right).mean(axis=1)
-            found.doubt[n] = own_doubt(placement, people.fresh)
+            variance = placement.spread.own_variances(people.fresh)
+            found.doubt[n] = other_side(margin, variance).mean(axis=1)
         chosen = next_own(placement, questions, criterion, open_rows, keys)
         if (chosen < 0).any():
             break
@@ -219,19 +220,6 @@ def placed(questions: Problems, label: FloatArray, asked: IntArray, prior: Prior
     return gaussian_posterior(answers, prior)
 
 
-def own_doubt(placement: Placement, fresh: FloatArray) -> FloatArray:
-    """`doubt` on pairs of one's own."""
-    found = []
-    for person in range(len(fresh)):
-        mine = Placement(
-            placement.users[person : person + 1],
-            placement.mean[person : person + 1],
-            placement.spread.of(np.array([person])),
-        )
-        found.append(doubt(mine, fresh[person])[0])
-    return np.array(found)
-
-
 def agreement_table(
     worlds: Sequence[str] = tuple(WORLDS),
     criteria: Sequence[Criterion] = CRITERIA,
@@ -254,14 +242,67 @@ def agreement_table(
     return table
 
 
-def label_ratio(seed: int = 0) -> dict[str, Any]:
-    """How many random questions are as good as 15 weighted ones, in the base world."""
-    world, people = WORLDS["base"], people_of(WORLDS["base"], seed)
-    goal = float(session(people, world, "weighted", seed, [15]).agreement[15].mean())
-    random = session(people, world, "random", seed, range(80)).agreement
-    needed = next((n for n, found in random.items() if found.mean() >= goal), None)
-    return {"weighted at 15": round(goal, 4), "random needs": needed}
+def label_ratio(n_people: int = 4 * N_PEOPLE, seed: int = 0) -> dict[str, Any]:
+    """How many questions of other kinds are as good as 15 weighted ones, in the base world."""
+    world = WORLDS["base"]
+    people = people_of(world, seed, n_people)
+    curves = {
+        criterion: session(people, world, criterion, seed, range(61)).agreement
+        for criterion in ("random", "uncertainty", "weighted")
+    }
+    goal = float(curves["weighted"][15].mean())
+    found: dict[str, Any] = {
+        f"{criterion} at 15": round(float(curve[15].mean()), 4)
+        for criterion, curve in curves.items()
+    }
+    for criterion in ("random", "uncertainty"):
+        reached = (n for n, share in curves[criterion].items() if share.mean() >= goal)
+        found[f"{criterion} needs"] = next(reached, None)
+    return found | {"n_people": n_people}
+
+
+STOP_AT = (0.25, 0.2, 0.15, 0.1)
+
+
+def stop_table(
+    worlds: Sequence[str] = STOP_WORLDS, n_people: int = N_PEOPLE, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Asking until the expected share of wrong sides is small: what is it then, and how soon."""
+    table = []
+    for name in worlds:
+        world = WORLDS[name]
+        found = session(people_of(world, seed, n_people), world, "weighted", seed, range(61))
+        expected = np.stack(list(found.doubt.values()))
+        wrong = 1 - np.stack(list(found.agreement.values()))
+        for limit in STOP_AT:
+            reached = expected <= limit
+            done = reached.any(axis=0)
+            n = np.argmax(reached, axis=0)[done]
+            column = np.flatnonzero(done)
+            table.append(
+                {
+                    "world": name,
+                    "stop at": limit,
+                    "stopped": round(float(done.mean()), 3),
+                    "questions": float(np.median(n)) if len(n) else None,
+                    "expected": _mean(expected[n, column]),
+                    "wrong": _mean(wrong[n, column]),
+                }
+            )
+    return table
+
+
+def _mean(values: FloatArray) -> float | None:
+    return round(float(values.mean()), 4) if len(values) else None
 
 
 if __name__ == "__main__":
-    print(json.dumps({"command": COMMAND, "ratio": label_ratio(), "table": agreement_table()}))
+    found = {
+        "command": COMMAND,
+        "n_people": N_PEOPLE,
+        "ratio": label_ratio(),
+        "agreement": agreement_table(),
+        "stop": stop_table(),
+        "jokes": joke_table() if JOKES.exists() else None,
+    }
+    print(json.dumps(found, indent=1))
