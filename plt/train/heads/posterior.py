@@ -60,7 +60,7 @@ class Dense:
 
     def own_variances(self, x: FloatArray) -> FloatArray:
         """As `plt.train.method.Spread.own_variances`."""
-        return np.maximum(np.einsum("unj,unj->un", x @ self.matrices, x), 0.0)
+        return np.asarray(np.maximum(np.einsum("unj,unj->un", x @ self.matrices, x), 0.0))
 
     def after(self, x: FloatArray, curvature: FloatArray) -> Self:
         """As `plt.train.method.Spread.after`: S - c (S x)(S x)' / (1 + c x' S x)."""
@@ -113,7 +113,7 @@ class Reduced:
         z = x @ self.axes
         taken = z @ self._padded(np.arange(len(x))).transpose(0, 2, 1)
         left = np.einsum("unk,unk->un", z, z) - np.einsum("unr,unr->un", taken, taken)
-        return np.maximum(left, 0.0)
+        return np.asarray(np.maximum(left, 0.0))
 
     def after(self, x: FloatArray, curvature: FloatArray) -> Self:
         """As `plt.train.method.Spread.after`: one more row each."""

@@ -15,7 +15,7 @@ from scipy.special import expit
 from plt.train.heads.empirical_bayes import Prior, moments
 from plt.train.heads.newton import Problems
 from plt.train.heads.posterior import gaussian_posterior
-from plt.train.heads.selection import CRITERIA, Criterion, next_own, other_side
+from plt.train.heads.selection import CRITERIA, Criterion, Keys, next_own, other_side
 from plt.train.method import FloatArray, IntArray, Placement
 from tests.train.heads.active_jokes import JOKES, joke_table
 
@@ -139,7 +139,7 @@ def _pairs(
 def _margins(world: World, here: FloatArray, a: FloatArray, b: FloatArray) -> FloatArray:
     if world.form == "distance":
         return np.asarray(_distance(b, here) - _distance(a, here)) * world.size / 4
-    return np.einsum("upj,uj->up", a - b, here)
+    return np.asarray(np.einsum("upj,uj->up", a - b, here))
 
 
 def _distance(x: FloatArray, here: FloatArray) -> FloatArray:
@@ -179,7 +179,7 @@ def session(
     label = np.where(turned, 1 - label, label)
     questions = on_differences(people.pool.reshape(-1, j), np.full(n_people, n_pool))
     open_rows = np.ones(n_people * n_pool, dtype=bool)
-    keys = rng.integers(0, 2**63, n_people).astype(np.uint64)
+    keys: Keys = rng.integers(0, 2**63, size=(n_people,)).astype(np.uint64)
     asked = np.zeros((n_people, 0), dtype=np.int64)
     found = Session({}, {})
     for n in range(max(at) + 1):
