@@ -32,9 +32,9 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
               "models", "features", "in_context", "tuning", "multi_user", "policies", "methods",
               "runs", "writing", "judges"),
     "analyze": ("intervals", "registry", "permutation", "votes", "repeats", "taste", "verdict",
-                "dataset", "lint", "scores", "comparison"),
+                "dataset", "lint", "scores", "comparison", "adaptation"),
     "study": ("compute", "plan", "length_experiment", "outcome", "entries", "make_run", "gains",
-              "execute"),
+              "execute", "newcomer_baselines", "adapt"),
     "cli": ("shell", "pages", "commands"),
     "api": ("answer", "tables", "runs"),
 }  # fmt: skip
