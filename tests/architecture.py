@@ -34,9 +34,10 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "analyze": ("intervals", "registry", "permutation", "votes", "repeats", "taste", "verdict",
                 "dataset", "lint", "scores", "comparison", "adaptation"),
     "study": ("compute", "plan", "length_experiment", "outcome", "entries", "make_run", "gains",
-              "execute", "newcomer_baselines", "adapt"),
+              "execute", "newcomer_tables", "newcomer_baselines",
+              "adapt"),
     "cli": ("shell", "pages", "commands"),
-    "api": ("answer", "tables", "runs"),
+    "api": ("answer", "tables", "runs", "newcomers"),
 }  # fmt: skip
 """The rooms of a folder from the ground up; a room may know earlier ones. A room inside a room that
 is not named stands where the one around it does."""

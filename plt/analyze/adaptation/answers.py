@@ -6,6 +6,7 @@ the draws, and the intervals are over users and groups.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,7 @@ from plt.errors import DataError
 ALL_ANSWERS = "all answers"
 """Stands for a number of answers: all that a person gave."""
 
-Size = int | str
+Size: TypeAlias = int | str
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Answers:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which judgements have a score in every draw, [rows]."""
-        return ~np.isnan(self.margins).any(axis=0)
+        return np.asarray(~np.isnan(self.margins).any(axis=0))
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ class Learner:
         method: Registry name.
         seeds: Those of its shots.
         after: Number of answers to what it said; 0 is always there.
+        flat: Whether no answer changes anything.
     """
 
     name: str
     method: str
     seeds: tuple[int, ...]
     after: dict[Size, Answers]
+    flat: bool = False
 
 
 def is_adapted(entry: Entry) -> bool:
@@ -122,7 +125,7 @@ def read_learner(entry: Entry, keys: pl.DataFrame) -> Learner:
             _margins(own, keys), wrong
         )
     seeds = tuple(sorted(int(seed) for seed in scores["seed"].unique()))
-    return Learner(entry.name, entry.method, seeds, after)
+    return Learner(entry.name, entry.method, seeds, after, flat=set(after) == {0})
 
 
 def _order(item: tuple[tuple[object, ...], pl.DataFrame]) -> tuple[bool, int]:

@@ -1,12 +1,12 @@
 """What learning curves allow to say, in sentences that name whom they are about."""
 
+from collections.abc import Iterable
+
 from plt.analyze.adaptation.answers import ALL_ANSWERS, Size
 from plt.analyze.adaptation.curves import Adaptation, Curve, Point
 from plt.analyze.intervals.claims import side
 from plt.analyze.intervals.figures import points
 from plt.analyze.intervals.interval import Interval
-
-ENDS = ", ends that hold together"
 
 
 def claims(found: Adaptation) -> list[str]:
@@ -28,13 +28,21 @@ def claims(found: Adaptation) -> list[str]:
 
 def _of(curve: Curve) -> list[str]:
     later = [point for point in curve.points if point.size != 0]
-    if not later:
+    if curve.flat:
         return [f"{curve.name} learns nothing of new people: it is one line for all of them."]
-    unknown = [point for point in later if point.own is None or side(point.own.together) == "unknown"]
+    unknown = [
+        point for point in later if point.own is None or side(point.own.together) == "unknown"
+    ]
     tested = [point for point in later if point not in unknown]
     sentences = []
-    if unknown:
-        sentences.append(_nothing_said(curve, unknown))
+    same = [p for p in unknown if p.own is not None and p.own.same_answers]
+    if same:
+        sentences.append(
+            f"{curve.name} gives the same answers as its own generic user {_sizes(same)}."
+        )
+    rest = [point for point in unknown if point not in same]
+    if rest:
+        sentences.append(_nothing_said(curve, rest))
     gained = [p for p in tested if p.own is not None and side(p.own.together) == "above"]
     if gained:
         first = gained[0]
@@ -53,14 +61,9 @@ def _first(point: Point) -> str:
 
 
 def _nothing_said(curve: Curve, unknown: list[Point]) -> str:
-    first = unknown[0]
-    if first.own is not None and first.own.same_answers:
-        return f"{curve.name} gives the same answers as its own generic user {_sizes(unknown)}."
-    reason = None if first.own is None else first.own.interval.reason
-    return (
-        f"Nothing can be concluded about {curve.name} {_sizes(unknown)}:"
-        f" {reason or 'there is no interval'}."
-    )
+    reasons = [p.own.interval.reason for p in unknown if p.own is not None]
+    reason = next((each for each in reasons if each), "there is no interval")
+    return f"Nothing can be concluded about {curve.name} {_sizes(unknown)}: {reason}."
 
 
 def _open(curve: Curve, found: list[Point]) -> str:
@@ -114,9 +117,9 @@ def _sizes(found: list[Point]) -> str:
     return _after(point.size for point in found)
 
 
-def _after(sizes: object) -> str:
-    names = [_count(size) for size in sizes]  # type: ignore[attr-defined]
-    return f"after {names[0]}" if len(names) == 1 else f"after {', '.join(names[:-1])} and {names[-1]}"
+def _after(sizes: Iterable[Size]) -> str:
+    *names, last = [_count(size) for size in sizes]
+    return f"after {', '.join(names)} and {last}" if names else f"after {last}"
 
 
 def _count(size: Size) -> str:

@@ -1,7 +1,8 @@
 """Learning curves of several runs on the same people, questions and draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,12 @@ from plt.analyze.comparison.power import Power, power
 from plt.analyze.intervals.claims import Ground, ground
 from plt.analyze.intervals.clusters import FloatArray
 from plt.analyze.intervals.simultaneous import Difference, Judged, simultaneous
-from plt.analyze.intervals.uncertainty import Interval, Target
+from plt.analyze.intervals.uncertainty import Interval
 from plt.analyze.scores.calibration import AucInfluence
 from plt.analyze.scores.evaluation import EvaluationRows
 from plt.analyze.scores.harmed import Harmed, harmed_by
+
+Measure: TypeAlias = Callable[[FloatArray, EvaluationRows], FloatArray]
 
 VANILLA = ("bradley-terry", "dpo")
 
@@ -47,7 +50,8 @@ class Point:
         ground: What stands behind the figures.
         figures: On people with so many answers.
         generic: The same of the run before any answer, on the same people.
-        own: Accuracy minus that of its own generic user; None without answers.
+        own: Accuracy minus that of its own generic user; None without answers, and for a run that
+            learns nothing.
         loss: Log loss minus that of its own generic user; None likewise.
         auc: Area under the curve minus that of its own generic user, with its own interval.
         over_vanilla: Accuracy minus vanilla's; None where there is no vanilla.
@@ -82,11 +86,13 @@ class Curve:
     Attributes:
         name: What it is called.
         method: Registry name.
-        points: In the order of the sizes; a run that cannot use answers has one, without any.
+        flat: Whether no answer changes anything: it says the same at every size.
+        points: In the order of the sizes.
     """
 
     name: str
     method: str
+    flat: bool
     points: tuple[Point, ...]
 
     def at(self, size: Size) -> Point | None:
@@ -99,7 +105,7 @@ class Adaptation:
     """Several runs on the same new people.
 
     Attributes:
-        curves: One a run, in the order given.
+        curves: One a run, in the order given; those that learn nothing first.
         sizes: Numbers of answers that any run has, ascending; `ALL_ANSWERS` last.
         vanilla: Name of the run that gains are over; None where there is none.
         n_users: People who are asked anything.
@@ -143,17 +149,20 @@ def adaptation(entries: Sequence[Entry]) -> Adaptation:
     """
     keys, rows = shared_rows(entries)
     learners = [read_learner(entry, keys) for entry in entries]
+    learners.sort(key=lambda one: not one.flat)
     sizes = _sizes(learners)
+    known = {size: _known(learners, size) for size in sizes}
+    learners = [_everywhere(one, known) for one in learners]
     cells = [
-        _cell(learner, size, known, rows)
-        for learner in learners
+        _cell(one, size, known[size], rows)
+        for one in learners
         for size in sizes
-        if size in learner.after and (known := _known(learners, size)).any()
+        if size in one.after and known[size].any()
     ]
     vanilla = next((one for one in learners if one.method in VANILLA), None)
     points = _compared(cells, rows, vanilla)
     curves = tuple(
-        Curve(one.name, one.method, tuple(p for cell, p in points if cell.learner is one))
+        Curve(one.name, one.method, one.flat, tuple(p for cell, p in points if cell.learner is one))
         for one in learners
     )
     return Adaptation(
@@ -171,6 +180,19 @@ def _sizes(learners: Sequence[Learner]) -> tuple[Size, ...]:
     found = {size for one in learners for size in one.after}
     numbers = sorted(size for size in found if isinstance(size, int))
     return (*numbers, *([ALL_ANSWERS] if ALL_ANSWERS in found else []))
+
+
+def _everywhere(learner: Learner, known: Mapping[Size, NDArray[np.bool_]]) -> Learner:
+    """A run that learns nothing, with what it says in the place of every number of answers."""
+    if not learner.flat:
+        return learner
+    generic = learner.after[0].margins
+    after = {
+        size: Answers(np.where(rows, generic, np.nan))
+        for size, rows in known.items()
+        if size != ALL_ANSWERS
+    }
+    return replace(learner, after=after, flat=True)
 
 
 def _known(learners: Sequence[Learner], size: Size) -> NDArray[np.bool_]:
@@ -229,7 +251,7 @@ def _family(
             generic=cell.generic,
             own=kinds[0][i],
             loss=kinds[1][i],
-            auc=None if cell.size == 0 else _auc_gain(cell),
+            auc=None if cell.size == 0 or cell.learner.flat else _auc_gain(cell),
             over_vanilla=kinds[2][i],
             part=kinds[3][i],
             harmed=_harmed(cell, own[i]),
@@ -239,11 +261,10 @@ def _family(
     ]
 
 
-def _own(cell: _Cell, rows: EvaluationRows, measured: object) -> FloatArray | None:
-    """What `right` or `loss` gains over the run's own generic user, NaN where nobody counts."""
-    if cell.size == 0:
+def _own(cell: _Cell, rows: EvaluationRows, measure: Measure) -> FloatArray | None:
+    """What is gained over the run's own generic user, NaN where nobody counts."""
+    if cell.size == 0 or cell.learner.flat:
         return None
-    measure = right if measured is right else loss
     after, before = cell.learner.after[cell.size], cell.learner.after[0]
     return _where(cell, measure(after.margins, rows) - measure(before.margins, rows))
 
@@ -281,14 +302,7 @@ def _harmed(cell: _Cell, own: FloatArray | None) -> Harmed | None:
     return None if own is None else harmed_by(own[cell.known], cell.rows)
 
 
-def _power(
-    found: Difference | None, values: FloatArray | None, judged: Judged
-) -> Power | None:
+def _power(found: Difference | None, values: FloatArray | None, judged: Judged) -> Power | None:
     if values is None or judged.target == "these-judgements":
         return None
     return power(found, values, judged)
-
-
-def target_of(found: Adaptation) -> Target:
-    """What most figures are about: those of the first point."""
-    return found.curves[0].points[0].ground.target

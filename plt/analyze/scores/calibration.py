@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plt.analyze.intervals.clusters import FloatArray
-
 from plt.analyze.intervals.uncertainty import Average, Interval, influence_interval, mean_interval
 from plt.analyze.scores.evaluation import EvaluationRows
 

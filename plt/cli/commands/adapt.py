@@ -87,16 +87,17 @@ def command(
     from plt.cli.pages.adaptation import adaptation_blocks
     from plt.cli.shell.inputs import load_preferences
     from plt.data.run import load_run
-    from plt.data.splitting.shots import parse_shots
+    from plt.data.splitting.shots import check_apart, parse_shots
     from plt.data.tables.content import input_hashes
     from plt.data.tables.output import check_folder
-    from plt.study.adapt import Asked, adapt, described, other_table, own_table
+    from plt.study.adapt import Asked, adapt, described
     from plt.study.compute import compute_options
     from plt.study.make_run import Session
     from plt.study.newcomer_baselines import with_baselines
+    from plt.study.newcomer_tables import other_table, own_table
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
-    asked = Asked(parse_shots(n_shots), draws, apart)  # type: ignore[arg-type]  # checked there
+    asked = Asked(parse_shots(n_shots), draws, check_apart(apart))
     paths, named = _runs_and_data(run, data)
     trained = [load_run(path) for path in paths]
     if named is None:

@@ -67,20 +67,14 @@ def _figures_table(found: Adaptation, title: str, name: str) -> Table:
             cell = with_interval(getattr(bound.figures, name))
             rows.append((f"{curve.name}, all answers", *[cell] * len(sizes)))
     for curve in found.curves:
-        rows.append((curve.name, *(_figure(found, curve, size, name) for size in sizes)))
+        rows.append((curve.name, *(_figure(curve, size, name) for size in sizes)))
     columns = ("method", *_heads(found))
     return Table(columns, tuple(rows), title, frozenset(columns[1:]))
 
 
-def _figure(found: Adaptation, curve: Curve, size: Size, name: str) -> str:
-    """A figure; of a run that learns nothing, that without answers on the people of the column."""
+def _figure(curve: Curve, size: Size, name: str) -> str:
     point = curve.at(size)
-    if point is not None:
-        return with_interval(getattr(point.figures, name))
-    flat = curve.at(0) if len(curve.points) == 1 else None
-    if flat is None or not _people(found, size):
-        return MISSING
-    return with_interval(getattr(flat.figures, name))
+    return MISSING if point is None else with_interval(getattr(point.figures, name))
 
 
 def _gains_table(found: Adaptation, title: str, cell: Callable[[Point], str]) -> Table:
@@ -89,7 +83,7 @@ def _gains_table(found: Adaptation, title: str, cell: Callable[[Point], str]) ->
     rows = tuple(
         (curve.name, *(MISSING if (p := curve.at(size)) is None else cell(p) for size in sizes))
         for curve in found.curves
-        if len(curve.points) > 1
+        if not curve.flat
     )
     return Table(columns, rows, title, frozenset(columns[1:]))
 
@@ -111,11 +105,14 @@ def _harmed(point: Point) -> str:
 
 def _ground(found: Adaptation) -> str:
     first = found.curves[0].points[0]
-    draws = sorted({p.draws for c in found.curves for p in c.points if p.size not in (0, ALL_ANSWERS)})
-    drawn = f"; answers drawn {' or '.join(map(str, draws))} times, averaged a person" if draws else ""
+    later = [p for c in found.curves if not c.flat for p in c.points]
+    draws = sorted({p.draws for p in later if p.size not in (0, ALL_ANSWERS)})
+    times = " or ".join(map(str, draws))
+    drawn = f"; answers drawn {times} times, averaged within a person" if draws else ""
     return (
         f"{found.n_judgements} questions to {found.n_users} new people; {found.n_ties} ties left"
-        f" out{drawn}; 95 % intervals, about {first.ground.about}; gains of one table hold together."
+        f" out{drawn}; 95 % intervals, about {first.ground.about}; the gains of a table hold"
+        " together."
     )
 
 
@@ -131,6 +128,7 @@ def adaptation_json(found: Adaptation) -> dict[str, Any]:
             {
                 "name": curve.name,
                 "method": curve.method,
+                "flat": curve.flat,
                 "points": [_point_json(point) for point in curve.points],
             }
             for curve in found.curves

@@ -105,6 +105,18 @@ def parse_shots(text: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
+def check_apart(text: str) -> Apart:
+    """What ``--apart`` says.
+
+    Raises:
+        UsageError: It is nothing known.
+    """
+    for known in APART:
+        if text == known:
+            return known
+    raise UsageError(f"--apart is '{text}'; known are {', '.join(APART)}", hint="--apart auto")
+
+
 def newcomers(prefs: Preferences, apart: Apart = "auto") -> Newcomers:
     """The unseen people of a split table, their questions, and what may be shown of them.
 
@@ -119,11 +131,8 @@ def newcomers(prefs: Preferences, apart: Apart = "auto") -> Newcomers:
             pairs alone.
 
     Raises:
-        UsageError: `apart` is none of these.
         DataError: There is no unseen person, or none is asked anything.
     """
-    if apart not in APART:
-        raise UsageError(f"--apart is '{apart}'; known are {', '.join(APART)}", hint="--apart auto")
     unseen = prefs.filter(
         (pl.col("user_split") == "unseen").fill_null(False) & pl.col("user_id").is_not_null()
     )
@@ -196,9 +205,7 @@ def _units(prefs: Preferences, unit: str) -> pl.DataFrame:
     texts = prefs.pairs.select("pair_id", "response_a", "response_b")
     votes = prefs.votes.with_row_index("row").select("row", user, "pair_id")
     both = votes.join(texts, on="pair_id", how="left", maintain_order="left")
-    return pl.concat(
-        both.select("row", "user", unit=side) for side in ("response_a", "response_b")
-    )
+    return pl.concat(both.select("row", "user", unit=side) for side in ("response_a", "response_b"))
 
 
 def places(votes: pl.DataFrame, draw: int, seed: int) -> NDArray[np.int64]:
@@ -210,9 +217,7 @@ def places(votes: pl.DataFrame, draw: int, seed: int) -> NDArray[np.int64]:
         seed: Of all draws.
     """
     user, names = dense_codes(votes["user_id"])
-    key = np.array(
-        [_user_key(seed, draw, name) for name in names.cast(pl.String)], dtype=np.uint64
-    )
+    key = np.array([_user_key(seed, draw, name) for name in names.cast(pl.String)], dtype=np.uint64)
     pair = votes["pair_id"].to_numpy().astype(np.uint64)
     occurrence = votes["occurrence"].to_numpy().astype(np.uint64)
     drawn = _mixed(_mixed(_mixed(pair) ^ key[user]) + occurrence)

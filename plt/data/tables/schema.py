@@ -105,7 +105,14 @@ SCORES = TableSchema(
     "scores",
     1,
     (
-        "run_id", "pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw",
+        "run_id",
+        "pair_id",
+        "user_id",
+        "occurrence",
+        "scored_as",
+        "control",
+        "n_shots",
+        "draw",
         "variant",
     ),
     (
