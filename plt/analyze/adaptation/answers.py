@@ -153,7 +153,8 @@ def right(margins: FloatArray, rows: EvaluationRows) -> FloatArray:
 def loss(margins: FloatArray, rows: EvaluationRows) -> FloatArray:
     """The mean over draws of -log sigma(margin of the preferred response), [rows]."""
     signed = np.where(rows.prefers_a, margins, -margins)
-    return np.asarray(np.logaddexp(0.0, -signed).mean(axis=0))
+    with np.errstate(invalid="ignore"):  # who has too few answers has no margin
+        return np.asarray(np.logaddexp(0.0, -signed).mean(axis=0))
 
 
 def mean_auc(margins: FloatArray, rows: EvaluationRows) -> AucInfluence | None:
