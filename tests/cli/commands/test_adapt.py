@@ -260,7 +260,7 @@ def test_contradictions_ties_and_one_side_are_adapted_to(here: Path, capfd: Capt
     prefs = read_preferences(Path("t.parquet"))
     people = sorted(
         set(prefs.votes.filter(pl.col("user_split") == "unseen")["user_id"].cast(pl.String))
-    )  # noqa: E501
+    )
     who = pl.col("user_id").cast(pl.String)
     label = (
         pl.when(who == people[0]).then(0.5).when(who == people[1]).then(1.0).otherwise("label")
