@@ -61,9 +61,11 @@ def convert(
     *,
     maps: Mapping[str, str] | None = None,
     label_values: Mapping[str, str] | None = None,
+    unlabelled: bool = False,
     tie_below: float | None = None,
     pairs: str = "all",
     duplicates: str = "keep",
+    strict: bool = False,
     dataset: str | None = None,
     license: str | None = None,
     seed: int = 0,
@@ -74,10 +76,12 @@ def convert(
         raw: A file or a frame; for a named source its folder, or None for the hub.
         source: ``generic``, or the name of a source that knows its own files: ``prism``, ...
         maps: generic: field to column, path or ``=constant``.
-        label_values: generic: ``{"a": "left", "b": "right", "tie": "equal"}``.
+        label_values: generic: ``{"a": "left", "b": "right", "tie": "equal", "none": "skip"}``.
+        unlabelled: generic: pairs without any label are meant.
         tie_below: generic: score differences below this are ties.
         pairs: generic: ``all``, ``best-worst`` or ``random:K`` of each list.
         duplicates: generic: ``keep`` or ``drop`` exact copies of rows.
+        strict: generic: one row that cannot be read is too many.
         dataset: generic: what the data is called.
         license: generic: the licence that travels with it.
         seed: Of ``random:K``.
@@ -98,8 +102,11 @@ def convert(
         own = {
             "maps": maps,
             "label_values": label_values,
+            "unlabelled": unlabelled,
             "tie_below": tie_below,
+            "pairs": pairs != "all",
             "duplicates": duplicates != "keep",
+            "strict": strict,
             "dataset": dataset,
             "license": license,
         }
@@ -116,8 +123,8 @@ def convert(
     words = label_values and ",".join(f"{key}={value}" for key, value in label_values.items())
     options = GenericOptions.parse(
         [f"{field}={column}" for field, column in (maps or {}).items()],
-        words or None, tie_below, pairs, seed, duplicates,
-        dataset=dataset or name, **({} if license is None else {"license": license}),
+        words or None, tie_below, pairs, seed, duplicates, unlabelled=unlabelled, strict=strict,
+        dataset=dataset or name, license=license,
     )  # fmt: skip
     return convert_generic(Path(raw) if frame is None else raw_frame(frame), options)
 

@@ -1,14 +1,14 @@
 """Which column of a raw file is which field: `--map FIELD=SOURCE`, dotted paths, known aliases.
 
 A SOURCE is a column, a dotted path into it (``info.post``, ``summaries.0.text``), a constant
-(``=text``) or several of these separated by commas. A ``*`` stands for the number or the position
-of a response: ``response_*``, ``responses.*.text``.
+(``=text``, and ``=`` alone for nothing) or several of these separated by commas. A ``*`` stands for
+the number, the letter or the position of a response (``response_*``, ``responses.*.text``), and in
+a label, a ranking or a user for the position of a judge (``annotations.*.label``).
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from plt.data.reading.json_rows import MAX_PROBLEMS
@@ -16,43 +16,20 @@ from plt.data.reading.raw_files import RawTable, nearest
 from plt.errors import DataError, UsageError
 
 STAR = "*"
+NONE_SOURCE = "="
+"""``--map user_id==``: the constant that is empty, for what the file does not say."""
 FIELDS = (
-    "prompt", "response_1", "response_2", "label", "chosen", "rejected", "response", "score",
-    "source", "score_1", "score_2", "source_1", "source_2", "user_id", "group", "split",
-    "user_split", "subset", "profile",
+    "prompt", "system", "history", "response_1", "response_2", "label", "won_1", "won_2", "tied",
+    "strength", "chosen", "rejected", "response", "response_name", "score", "rank", "ranking",
+    "source", "score_1", "score_2", "source_1", "source_2", "user_id", "discarded", "group",
+    "split", "user_split", "subset", "profile", "shown_first", "judged_at", "turn",
 )  # fmt: skip
 FIELD_SYNONYMS = {
     "response_a": "response_1", "response_b": "response_2", "score_a": "score_1",
-    "score_b": "score_2", "source_a": "source_1", "source_b": "source_2",
-    "responses": "response", "scores": "score", "user": "user_id",
+    "score_b": "score_2", "source_a": "source_1", "source_b": "source_2", "won_a": "won_1",
+    "won_b": "won_2", "responses": "response", "scores": "score", "ranks": "rank",
+    "user": "user_id", "tie": "tied",
 }  # fmt: skip
-ALIASES = {
-    "prompt": ("prompt", "question", "instruction", "query", "input", "context"),
-    "chosen": ("chosen",),
-    "rejected": ("rejected",),
-    "label": ("label", "choice", "preference", "preferred", "winner"),
-    "response": ("response", "completion", "answer", "output"),
-    "score": ("score", "rating", "reward"),
-    "source": ("source", "model", "model_name", "system"),
-    "user_id": (
-        "user_id", "user", "uid", "annotator", "annotator_id", "worker", "worker_id", "rater",
-        "rater_id", "labeler", "labeler_id", "judge", "evaluator",
-    ),
-    "group": ("group", "conversation_id"),
-    "split": ("split",),
-    "user_split": ("user_split",),
-    "subset": ("subset", "category"),
-    "profile": ("profile", "user_profile"),
-}  # fmt: skip
-RESPONSE_PAIRS = (
-    ("response_1", "response_2"), ("response_a", "response_b"), ("response1", "response2"),
-    ("answer_a", "answer_b"), ("answer_1", "answer_2"), ("completion_a", "completion_b"),
-    ("completion_1", "completion_2"), ("output_1", "output_2"), ("output_a", "output_b"),
-)  # fmt: skip
-SIDE_ALIASES = {
-    "score": ("score_{}", "{}_score", "rating_{}", "score{}"),
-    "source": ("source_{}", "{}_model", "model_{}", "{}_source"),
-}
 
 
 def parse_map(items: Sequence[str]) -> dict[str, str]:
@@ -138,10 +115,13 @@ def positions(table: RawTable, source: str) -> list[str]:
     if STAR not in source:
         return []
     before, _, after = source.partition(STAR)
-    pattern = re.compile(re.escape(before) + r"(\d+)" + re.escape(after.partition(".")[0]))
-    numbers = [match[1] for name in table.columns if (match := pattern.fullmatch(name))]
-    if numbers:
-        return sorted(numbers, key=int)
+    ending = re.escape(after.partition(".")[0])
+    orders: tuple[tuple[str, Callable[[str], Any]], ...] = ((r"\d+", int), (r"[A-Za-z]", str))
+    for mark, order in orders:
+        pattern = re.compile(f"{re.escape(before)}({mark}){ending}")
+        found = [match[1] for name in table.columns if (match := pattern.fullmatch(name))]
+        if found and (order is int or not before.endswith(".")):
+            return sorted(found, key=order)
     if not before.endswith(".") or _column_of(table, before[:-1]) is None:
         return []
     lists = values(table, before[:-1])
@@ -167,62 +147,15 @@ def _step(cell: Any, step: str) -> Any:
     return None
 
 
-@dataclass(frozen=True)
-class Cells:
-    """Judgements as cells: which row, who judged (None where the row says it), what."""
-
-    rows: list[int]
-    users: list[str] | None
-    values: list[Any]
-
-
-def judgements(table: RawTable, source: str, star: str | None = None) -> Cells:
-    """The cells of a label or score source.
-
-    Several sources, or cells that are dicts, are several users: each user is named by the column
-    (without the response it belongs to) or by the key of the dict.
-
-    Args:
-        table: The raw file.
-        source: The source, possibly a comma list.
-        star: What stands for ``*``, for one response of several.
-
-    Returns:
-        The cells, row by row; dict keys without a value are left out.
-    """
-    parts = split_sources(table, source)
-    columns = []
-    for part in parts:
-        name = part if star is None else part.replace(STAR, star)
-        columns.append(values(table, name) if exists(table, name) else [None] * table.height)
-    if len(parts) == 1:
-        if not any(isinstance(cell, Mapping) for cell in columns[0]):
-            return Cells(list(range(table.height)), None, columns[0])
-        return _by_key(columns[0])
-    users = [_user_name(part) for part in parts]
-    rows = [row for row in range(table.height) for _ in parts]
-    cells = [column[row] for row in range(table.height) for column in columns]
-    return Cells(rows, users * table.height, cells)
-
-
-def _by_key(column: Sequence[Any]) -> Cells:
-    rows, users, found = [], [], []
-    for row, cell in enumerate(column):
-        for user, value in cell.items() if isinstance(cell, Mapping) else ():
-            if value is not None:
-                rows.append(row)
-                users.append(user)
-                found.append(value)
-    return Cells(rows, users, found)
-
-
-def _user_name(source: str) -> str:
-    """`response_*_judge` and `judge.*` name the user `judge`; a plain column names itself."""
-    return source.partition(STAR)[2].strip("._") or source.partition(STAR)[0].strip("._") or source
+def walk(cell: Any, path: str) -> Any:
+    """What a dotted path leads to inside a cell; an empty path is the cell, None what is absent."""
+    for step in filter(None, path.split(".")):
+        cell = _step(cell, step)
+    return cell
 
 
 def text(value: Any) -> str | None:
-    """A scalar as text; numbers and booleans as JSON writes them.
+    """A scalar as text; numbers and booleans as JSON writes them, and NaN as nothing.
 
     Raises:
         ValueError: It is a list or dict.
@@ -230,7 +163,7 @@ def text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, (bool, int, float)):
-        return json.dumps(value)
+        return None if value != value else json.dumps(value)
     if isinstance(value, (list, Mapping)):
         raise ValueError(f"a text is needed, not {_shape(value)}")
     return str(value)

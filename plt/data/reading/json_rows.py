@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from plt.data.reading.json_documents import is_row, rows_of
 from plt.errors import DataError
 
 MAX_PROBLEMS = 1000
@@ -22,22 +23,26 @@ INVALID_UNICODE = "invalid unicode"
 SURROGATE_PAIR = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
-JsonRows = tuple[dict[str, list[Any]], int, Sequence[int] | None, dict[str, int]]
+EXACT = 2.0**53
+"""From here on a float no longer says which integer it was."""
+LONG_NUMBER = r"^-?\d+(\.\d*)?[eE][-+]?\d+$|^-?\d{16,}"
+
+JsonRows = tuple[dict[str, list[Any]], int, Sequence[int] | None, dict[str, int], list[str]]
 
 
 def read_json(data: bytes, name: str) -> JsonRows:
-    """Reads JSON Lines, or a JSON document that is a list of objects or has one under `data`.
+    """Reads JSON Lines, or a JSON document that holds rows, see `json_documents.rows_of`.
 
     Args:
         data: The bytes, without a byte-order mark.
         name: How the file is called in messages.
 
     Returns:
-        Columns, number of rows, the line of each row in JSON Lines (else None), and the number of
-        rows left out because they hold lone surrogates.
+        Columns, number of rows, the line of each row in JSON Lines (else None), the number of rows
+        left out because they hold lone surrogates, and a sentence for each malformed line.
 
     Raises:
-        DataError: Not UTF-8, or malformed; every malformed line is named, up to a limit.
+        DataError: Not UTF-8, or a document that is malformed or holds no rows.
     """
     if data.lstrip()[:1] == b"{":
         quick = _read_flat_jsonl(data)
@@ -55,7 +60,7 @@ def read_json(data: bytes, name: str) -> JsonRows:
         )
     kept = [row for row in document if _storable(row)] if _may_be_broken(text) else document
     dropped = {INVALID_UNICODE: len(document) - len(kept)} if len(kept) < len(document) else {}
-    return _columns(kept), len(kept), None, dropped
+    return _columns(kept), len(kept), None, dropped, []
 
 
 def _read_flat_jsonl(data: bytes) -> JsonRows | None:
@@ -71,12 +76,22 @@ def _read_flat_jsonl(data: bytes) -> JsonRows | None:
         return None
     texts = pl.col(pl.String)
     looks_nested = texts.str.starts_with("[") | texts.str.starts_with("{")
-    if frame.filter(pl.any_horizontal(looks_nested, pl.lit(False))).height:
+    # A number among texts, or an integer among floats, would not stay what it is.
+    changed = texts.str.contains(LONG_NUMBER)
+    if frame.filter(pl.any_horizontal(looks_nested, changed, pl.lit(False))).height:
+        return None
+    if any((frame[n].abs() >= EXACT).any() for n, t in frame.schema.items() if t == pl.Float64):
         return None
     numbers = [i + 1 for i, line in enumerate(data.split(b"\n")) if not line.isspace() and line]
     if len(numbers) != frame.height:
         return None
-    return {column: frame[column].to_list() for column in frame.columns}, frame.height, numbers, {}
+    return (
+        {column: frame[column].to_list() for column in frame.columns},
+        frame.height,
+        numbers,
+        {},
+        [],
+    )
 
 
 def _first_is_flat(data: bytes) -> bool:
@@ -88,23 +103,20 @@ def _first_is_flat(data: bytes) -> bool:
 
 
 def _document(text: str, name: str) -> list[Any] | None:
-    """The rows of a JSON document: a list, or an object with a list under `data`."""
+    """The rows of a JSON document, or None for JSON Lines."""
     try:
         value = json.loads(text)  # On JSON Lines this ends after the first line.
     except (ValueError, RecursionError) as error:
         if text.lstrip().startswith("["):
             raise DataError(f"{name} is malformed JSON: {error}") from error
         return None
-    if isinstance(value, list):
-        return value
-    rows = value.get("data") if isinstance(value, dict) else None
-    if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
-        return rows
-    return None
+    if isinstance(value, dict) and "\n" not in text.strip() and is_row(value):
+        return None  # One line of JSON Lines.
+    return rows_of(value, name)
 
 
 def _read_jsonl(text: str, name: str) -> JsonRows:
-    rows, lines, problems, broken = [], [], [], 0
+    rows, lines, malformed, broken = [], [], [], 0
     decode = json.JSONDecoder().decode
     for number, line in enumerate(text.split("\n"), start=1):
         if not line or line.isspace():
@@ -112,21 +124,39 @@ def _read_jsonl(text: str, name: str) -> JsonRows:
         try:
             row = decode(line)
         except (ValueError, RecursionError) as error:
-            problems.append(f"line {number}: {_why(error, line)}")
+            malformed.append(f"line {number}: {_why(error, line)}")
         else:
             if not isinstance(row, dict):
-                problems.append(f"line {number}: {_kind(row)} where an object is needed")
+                malformed.append(f"line {number}: {_kind(row)} where an object is needed")
             elif _may_be_broken(line) and not _storable(row):
                 broken += 1
             else:
                 rows.append(row)
                 lines.append(number)
-        if len(problems) >= MAX_PROBLEMS:
-            problems.append(f"stopped at line {number} after {MAX_PROBLEMS} problems")
-            break
-    if problems:
-        raise DataError(f"{name} has malformed JSON lines", problems=problems)
-    return _columns(rows), len(rows), lines, {INVALID_UNICODE: broken} if broken else {}
+        if len(malformed) == 1 and not rows and (stream := _stream(text)) is not None:
+            kept = [row for row in stream if _storable(row)]
+            left_out = {INVALID_UNICODE: len(stream) - len(kept)} if len(kept) < len(stream) else {}
+            return _columns(kept), len(kept), None, left_out, []
+    left_out = {INVALID_UNICODE: broken} if broken else {}
+    return _columns(rows), len(rows), lines, left_out, malformed
+
+
+def _stream(text: str) -> list[dict[str, Any]] | None:
+    """Objects that follow one another, each over several lines or several in one; else None."""
+    decoder, place = json.JSONDecoder(), 0
+    found: list[dict[str, Any]] = []
+    while True:
+        while place < len(text) and text[place] in " \t\r\n,\x1e":
+            place += 1
+        if place == len(text):
+            return found
+        try:
+            value, place = decoder.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(value, dict):
+            return None
+        found.append(value)
 
 
 def _why(error: Exception, line: str) -> str:

@@ -64,7 +64,7 @@ class PairRule:
 
 
 def pairs_of_ratings(
-    ratings: pl.DataFrame, rule: PairRule, name: str
+    ratings: pl.DataFrame, rule: PairRule, name: str, *, equal_ties: bool = False
 ) -> tuple[pl.DataFrame, dict[str, int]]:
     """Makes labelled pairs out of scored responses.
 
@@ -75,6 +75,7 @@ def pairs_of_ratings(
             texts of a list become one response, whose source is unknown where they differ in it.
         rule: Which pairs.
         name: How the data is called in messages.
+        equal_ties: Whether equal scores are ties even without `tie_below`, as equal ranks are.
 
     Returns:
         One row a pair: `list`, `response_1`, `response_2`, `label`, `score_1`, `score_2`,
@@ -108,6 +109,8 @@ def pairs_of_ratings(
     )
     gap = pl.col("score_1") - pl.col("score_2")
     higher = pl.when(gap > 0).then(1.0).otherwise(0.0)
+    if rule.tie_below is None and equal_ties:
+        return pairs.with_columns(label=pl.when(gap == 0).then(0.5).otherwise(higher)), dropped
     if rule.tie_below is None:
         kept = pairs.filter(gap != 0).with_columns(label=higher)
         dropped[SCORE_TIE] = pairs.height - kept.height

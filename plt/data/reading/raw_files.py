@@ -4,7 +4,6 @@ What a file is is decided by its first bytes, not only by its name, and a value 
 another type on the way.
 """
 
-import csv
 import difflib
 import fnmatch
 import gc
@@ -21,11 +20,14 @@ from typing import Any
 
 import polars as pl
 
-from plt.data.reading.json_rows import MAX_PROBLEMS, decode_utf8, read_json
+from plt.data.reading.csv_rows import read_csv
+from plt.data.reading.json_rows import MAX_PROBLEMS, read_json
 from plt.data.tables.table import LFS_MAGIC, PARQUET_MAGIC, PICKLE_MAGICS, Source, source_name
 from plt.errors import DataError
 
 MAX_NAMED_FILES = 12
+MAX_MALFORMED = 0.05
+MALFORMED = "malformed line"
 GZIP_MAGIC = b"\x1f\x8b"
 UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -66,6 +68,7 @@ class RawTable:
         source_hash: SHA-256 of the file's bytes.
         lines: The line of each row, from 1, in JSON Lines; None elsewhere.
         dropped: Rows that could not be kept, by reason.
+        malformed: One sentence for each line that is no row, and was left out.
     """
 
     name: str
@@ -74,6 +77,7 @@ class RawTable:
     source_hash: str
     lines: Sequence[int] | None = None
     dropped: Mapping[str, int] = field(default_factory=dict)
+    malformed: Sequence[str] = ()
 
     def where(self, row: int) -> str:
         """The place of a row as messages name it: its line, or its number from 0."""
@@ -116,11 +120,12 @@ class RawTable:
         )
 
 
-def read(source: Source) -> RawTable:
+def read(source: Source, *, lenient: bool = False) -> RawTable:
     """Reads a raw file of any of the known formats.
 
     Args:
         source: A path, or the bytes that came through a pipe.
+        lenient: Leave out malformed lines, counted and named, while they are one or at most 5 %.
 
     Returns:
         The rows as columns of Python values. Rows with lone surrogates, which UTF-8 cannot store,
@@ -139,15 +144,33 @@ def read(source: Source) -> RawTable:
     _refuse_foreign(data, name)
     lines: Sequence[int] | None = None
     dropped: dict[str, int] = {}
+    malformed: list[str] = []
+    columns: Mapping[str, list[Any]]
     if data.startswith(PARQUET_MAGIC):
         columns, height = _read_parquet(data, name)
     elif _is_json(data, name):
-        columns, height, lines, dropped = read_json(data, name)
+        columns, height, lines, dropped, malformed = read_json(data, name)
     else:
-        columns, height = _read_csv(data, name)
+        columns, height, malformed = read_csv(data, name)
+    if malformed and not (lenient and _are_few(len(malformed), height)):
+        kind = "has malformed JSON lines" if lines is not None else "is malformed"
+        raise DataError(f"{name} {kind}", problems=_first(malformed))
+    if malformed:
+        dropped = {**dropped, MALFORMED: len(malformed)}
     if height == 0 and not dropped:
         raise DataError(f"{name} has no rows")
-    return RawTable(name, columns, height, digest, lines, dropped)
+    return RawTable(name, columns, height, digest, lines, dropped, malformed)
+
+
+def _are_few(malformed: int, height: int) -> bool:
+    return height > 0 and malformed <= max(1, MAX_MALFORMED * (height + malformed))
+
+
+def _first(problems: list[str]) -> list[str]:
+    if len(problems) <= MAX_PROBLEMS:
+        return problems
+    place = problems[MAX_PROBLEMS - 1].partition(":")[0]
+    return [*problems[:MAX_PROBLEMS], f"stopped at {place} after {MAX_PROBLEMS} problems"]
 
 
 def find_files(folder: Path, names: Sequence[str], *, optional: Sequence[str] = ()) -> list[Path]:
@@ -297,60 +320,3 @@ def _read_parquet(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:
             hint="download or copy it again",
         ) from error
     return {column: frame[column].to_list() for column in frame.columns}, frame.height
-
-
-def _read_csv(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:
-    text = decode_utf8(data, name)
-    if "\n" not in text and "\r" in text:
-        raise DataError(
-            f"{name} ends its lines with CR alone", hint=f"tr '\\r' '\\n' < {name} > new.csv"
-        )
-    header = text.split("\n", 1)[0]
-    separator = max("\t,;", key=header.count)
-    if separator not in header:
-        raise DataError(
-            f"{name} is no JSONL, JSON, CSV, TSV or Parquet file: it begins with {header[:40]!r}"
-        )
-    _refuse_repeated(next(csv.reader([header], delimiter=separator)), name)
-    try:
-        frame = pl.read_csv(io.BytesIO(data), infer_schema=False, separator=separator)
-    except pl.exceptions.PolarsError as error:
-        problems = _csv_problems(text, separator)
-        raise DataError(f"{name} is malformed", problems=problems or [str(error)]) from error
-    frame = frame.filter(~pl.all_horizontal(pl.all().is_null()))
-    # polars fills short rows with null; only a look at the text tells them from empty cells.
-    if frame.width and frame[frame.columns[-1]].null_count():
-        problems = _csv_problems(text, separator)
-        if problems:
-            raise DataError(f"{name} is malformed", problems=problems)
-    return {column: frame[column].to_list() for column in frame.columns}, frame.height
-
-
-def _refuse_repeated(header: Sequence[str], name: str) -> None:
-    repeated = sorted({column for column in header if header.count(column) > 1})
-    if repeated:
-        raise DataError(
-            f"{name} names several columns alike",
-            problems=[
-                f"column {column!r} stands {header.count(column)} times" for column in repeated
-            ],
-        )
-
-
-def _csv_problems(text: str, separator: str) -> list[str]:
-    """Every row whose number of cells is not that of the header, by the line it ends on."""
-    csv.field_size_limit(2**31 - 1)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    problems: list[str] = []
-    try:
-        width = len(next(reader))
-        for cells in reader:
-            if cells and len(cells) != width:
-                problems.append(
-                    f"line {reader.line_num}: {len(cells)} cells, {width} in the header"
-                )
-            if len(problems) >= MAX_PROBLEMS:
-                break
-    except csv.Error as error:
-        problems.append(f"line {reader.line_num}: {error}")
-    return problems

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.reading.chosen_rows import read_chosen
 from plt.data.reading.conversation import prompt_series
 from plt.data.reading.field_map import require
+from plt.data.reading.judged.pair_form import read_chosen
 from plt.data.reading.raw_files import RawTable, joined_hash, matching_files, read
 from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
@@ -74,7 +74,7 @@ def _pairs(table: RawTable, path: Path, say: Say) -> tuple[pl.DataFrame, dict[st
     pairs = read_chosen(table, "chosen", "rejected", None, say)
     stem = path.name.removesuffix(".gz").removesuffix(".jsonl")
     frame = pl.DataFrame(
-        {"response_1": pairs.chosen, "response_2": pairs.rejected},
+        {"response_1": pairs.ones, "response_2": pairs.twos},
         schema={"response_1": pl.String, "response_2": pl.String},
     ).with_columns(
         prompt_series(pairs.prompts),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.reading.chosen_rows import read_chosen
 from plt.data.reading.conversation import prompt_series
 from plt.data.reading.field_map import require, text, texts
+from plt.data.reading.judged.pair_form import read_chosen
 from plt.data.reading.raw_files import RawTable, matching_files, nearest, read
 from plt.data.remarks import Say, warn
 from plt.data.tables.preferences import Preferences, build
@@ -91,8 +91,8 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
         schema=dict.fromkeys(("subset", "source_1", "source_2"), pl.String),
     )[pairs.rows].with_columns(
         prompt_series(pairs.prompts),
-        pl.Series("response_1", pairs.chosen, dtype=pl.String),
-        pl.Series("response_2", pairs.rejected, dtype=pl.String),
+        pl.Series("response_1", pairs.ones, dtype=pl.String),
+        pl.Series("response_2", pairs.twos, dtype=pl.String),
         label=pl.lit(1.0),
     )
     known = frame.filter(pl.col("subset").is_in(list(COUNTS)))

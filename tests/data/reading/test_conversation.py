@@ -40,12 +40,25 @@ def test_roles_of_other_formats_are_known(role: str) -> None:
         (["text"], "not a str"),
         ([{"content": "x"}], "role None is unknown"),
         ([{"role": "user", "content": None}], "is null, not a text"),
-        ([{"role": "user", "content": [{"type": "image"}]}], "is a list"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "a part that is no text: image"),
+        ([{"role": "tool", "content": "12"}], "a tool's"),
+        ([{"role": "assistant", "content": None, "tool_calls": [{}]}], "a call of a tool"),
     ],
 )
 def test_what_is_no_conversation_is_refused(value: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         to_messages(value)
+
+
+def test_one_message_parts_and_objects_of_lists() -> None:
+    expected = [{"role": "user", "content": "ab"}]
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert to_messages({"role": "user", "content": "ab"}) == expected
+    assert to_messages([{"role": "user", "content": parts}]) == expected
+    assert to_messages({"role": ["user"], "content": ["ab"]}) == expected
+    assert to_messages([{"role": "developer", "content": "x"}]) == [
+        {"role": "system", "content": "x"}
+    ]
 
 
 def test_transcripts() -> None:

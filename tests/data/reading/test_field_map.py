@@ -3,7 +3,6 @@ import pytest
 from plt.data.reading.field_map import (
     each,
     exists,
-    judgements,
     missing,
     parse_map,
     positions,
@@ -51,28 +50,16 @@ def test_stars_are_numbers_of_columns_or_positions() -> None:
     assert positions(found, "response_*") == ["1", "2", "10"]
     assert positions(found, "items.*.t") == ["0", "1"]
     assert positions(found, "nothing_*") == []
+    lettered = table(r_b=["x"], r_a=["y"], r_total=["z"])
+    assert positions(lettered, "r_*") == ["a", "b"]
     assert exists(found, "items.*.t")
     assert exists(found, "response_1,response_2")
     assert not exists(found, "response_1,response_3")
 
 
-def test_judgements_name_their_users() -> None:
-    found = table(a=["x", "y"], b=["z", None], rated=[{"u": 1, "v": None}, None])
-    plain = judgements(found, "a")
-    assert (plain.rows, plain.users, plain.values) == ([0, 1], None, ["x", "y"])
-    several = judgements(found, "a,b")
-    assert several.rows == [0, 0, 1, 1]
-    assert several.users == ["a", "b", "a", "b"]
-    assert several.values == ["x", "z", "y", None]
-    by_key = judgements(found, "rated")
-    assert (by_key.rows, by_key.users, by_key.values) == ([0], ["u"], [1])
-    starred = table(r_1_j=[1], r_2_j=[2], r_1_k=[3], r_2_k=[4])
-    cells = judgements(starred, "r_*_j,r_*_k", star="2")
-    assert (cells.users, cells.values) == (["j", "k"], [2, 4])
-
-
 @pytest.mark.parametrize(
-    ("value", "expected"), [(None, None), ("a", "a"), (3, "3"), (True, "true"), (0.5, "0.5")]
+    ("value", "expected"),
+    [(None, None), ("a", "a"), (3, "3"), (True, "true"), (0.5, "0.5"), (float("nan"), None)],
 )
 def test_scalars_as_text(value: object, expected: str | None) -> None:
     assert text(value) == expected

@@ -96,7 +96,8 @@ def test_scores_that_are_no_numbers_are_named_with_their_rows() -> None:
     error = refused([{**RATED, "scores": [1, "good", float("nan")]}])
     assert error.problems == ["line 1: scores.*: 'good' is not a number"]
     row = {"prompt": "q", "response": "x", "user_id": "u"}
-    error = refused([{**row, "score": float("nan")}, {**row, "score": "inf"}, {**row, "score": 1}])
+    scores = ["-inf", "inf", 1, float("nan")]
+    error = refused([{**row, "score": score} for score in scores])
     assert [problem.split(":")[0] for problem in error.problems] == ["line 1", "line 2"]
 
 

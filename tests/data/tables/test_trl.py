@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plt.data.reading.chosen_rows import read_chosen
+from plt.data.reading.judged.pair_form import read_chosen
 from plt.data.reading.raw_files import RawTable, read
 from plt.data.sources.generic import GenericOptions, convert
 from plt.data.tables.preferences import Preferences, build
@@ -28,7 +28,7 @@ def table(rows: list[dict[str, object]]) -> RawTable:
 def pairs(rows: list[dict[str, object]], prompt: str | None = None) -> list[tuple[object, ...]]:
     found = read_chosen(table(rows), "chosen", "rejected", prompt, silent)
     contents = [None if p is None else [m["content"] for m in p] for p in found.prompts]
-    return list(zip(contents, found.chosen, found.rejected, strict=True))
+    return list(zip(contents, found.ones, found.twos, strict=True))
 
 
 def user(content: str) -> dict[str, str]:
@@ -120,7 +120,7 @@ def test_implicit_prompt_of_messages_is_what_both_share() -> None:
     found = read_chosen(table(rows), "chosen", "rejected", None, silent)
     assert found.rows == [0]
     assert found.prompts[0] == [user("a"), assistant("b"), user("c")]
-    assert found.dropped == {"prompts differ": 1, "answer of several turns": 1}
+    assert found.dropped == {"prompts differ": 1, "a conversation that ends with the human": 1}
 
 
 def test_implicit_prompt_of_texts_ends_at_a_word() -> None:
@@ -129,7 +129,7 @@ def test_implicit_prompt_of_texts_ends_at_a_word() -> None:
         {"chosen": "Yes", "rejected": "No"},
     ]
     found = read_chosen(table(rows), "chosen", "rejected", None, silent)
-    assert (found.prompts, found.chosen, found.rejected) == (
+    assert (found.prompts, found.ones, found.twos) == (
         [[user("The sky is ")]], ["blue."], ["black."],
     )  # fmt: skip
     assert found.dropped == {"no shared prompt": 1}
@@ -146,7 +146,7 @@ def test_transcripts_split_at_the_last_answer(start: str) -> None:
     rows.insert(0, rows[0])
     found = read_chosen(table(rows), "chosen", "rejected", None, silent)
     assert found.prompts[0] == [user("hi"), assistant("yes?"), user("say 'Assistant: no'")]
-    assert (found.chosen[1], found.rejected[1]) == ("x", "y\n\nz")
+    assert (found.ones[1], found.twos[1]) == ("x", "y\n\nz")
     assert found.dropped == {"prompts differ": 1, "no transcript": 1}
 
 
@@ -156,17 +156,15 @@ def test_a_list_of_rejected_answers_is_one_pair_for_each() -> None:
     assert pairs([row], "prompt") == [(["q"], "x", "y"), (["q"], "x", "z")]
 
 
-def test_a_column_that_mixes_forms_is_refused() -> None:
+def test_a_column_may_mix_a_text_and_a_list_of_texts() -> None:
     rows = [
         {"prompt": "q", "chosen": "x", "rejected": "y"},
-        {"prompt": "q", "chosen": "x", "rejected": ["y"]},
+        {"prompt": "q", "chosen": [assistant("x")], "rejected": ["z"]},
     ]
-    with pytest.raises(DataError, match="rejected mixes text and texts") as caught:
-        pairs(rows, "prompt")
-    assert caught.value.problems == ["line 1: text", "line 2: texts"]
+    assert pairs(rows, "prompt") == [(["q"], "x", "y"), (["q"], "x", "z")]
     with pytest.raises(DataError) as caught:
         pairs([{"chosen": {"a": 1}, "rejected": "y"}])
-    assert "line 1: chosen: neither a text" in caught.value.problems[0]
+    assert caught.value.problems[0].startswith("line 1: the role None is unknown")
 
 
 def test_unknown_roles_are_named_with_their_rows() -> None:

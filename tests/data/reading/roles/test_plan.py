@@ -1,7 +1,7 @@
 import pytest
 
-from plt.data.reading.forms import plan_of
 from plt.data.reading.raw_files import RawTable
+from plt.data.reading.roles.plan import plan_of
 from plt.errors import DataError
 
 
@@ -11,7 +11,7 @@ def table(*names: str, **columns: object) -> RawTable:
 
 
 def plan(found: RawTable, **mapped: str) -> tuple[str, dict[str, str]]:
-    answer = plan_of(found, mapped, lambda _: None)
+    answer = plan_of(found, mapped, unlabelled=True)
     return answer.form, dict(answer.sources)
 
 
@@ -59,11 +59,10 @@ def test_instruction_and_input_are_one_prompt() -> None:
     assert plan(found)[1]["prompt"] == "instruction,input"
 
 
-def test_what_was_recognised_is_said() -> None:
-    said: list[str] = []
-    plan_of(table("prompt", "response_1", "response_2", "worker", "label"), {}, said.append)
-    assert len(said) == 1
-    assert "user_id=worker" in said[0]
+def test_the_plan_can_be_typed() -> None:
+    found = plan_of(table("prompt", "response_1", "response_2", "worker", "label"), {}, {"x": "a"})
+    assert "--map user_id=worker" in found.map_line()
+    assert "--label-values a=x" in found.map_line()
 
 
 def test_missing_columns_say_what_is_needed() -> None:

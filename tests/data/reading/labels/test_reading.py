@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plt.data.reading.field_map import Cells
-from plt.data.reading.labels import parse_label_values, read_labels
+from plt.data.reading.labels.reading import read_labels
+from plt.data.reading.labels.words import parse_label_values
 from plt.data.reading.raw_files import RawTable
 from plt.errors import DataError, UsageError
 
@@ -18,11 +18,12 @@ def read(
 ) -> list[float | None]:
     return read_labels(
         RawTable("x", {source: cells}, len(cells), ""),
-        Cells(list(range(len(cells))), None, cells),
+        list(range(len(cells))),
+        cells,
         source=source,
         words=parse_label_values(spec),
         responses=responses,
-    )
+    ).probabilities
 
 
 @given(st.lists(st.floats(0, 1, exclude_min=True, exclude_max=True) | st.none(), min_size=1))
@@ -57,23 +58,87 @@ def test_codes_without_their_meaning_are_refused(cells: list[object]) -> None:
     assert caught.value.problems
 
 
-@pytest.mark.parametrize("source", ["choice", "winner", "info.choice", "Preferred"])
-def test_zero_and_one_in_a_column_of_positions(source: str) -> None:
-    with pytest.raises(DataError, match="may be the position"):
-        read([0, 1], source=source)
-    assert read([0.0, 0.5, 1], source=source) == [0.0, 0.5, 1.0]
+@pytest.mark.parametrize(
+    "source", ["choice", "winner_idx", "info.choice", "Preferred", "better_response_id", "x"]
+)
+def test_numbers_are_probabilities_only_where_the_column_is_called_so(source: str) -> None:
+    for numbers in ([0, 1], [0.0, 0.5, 1], [0.25]):
+        with pytest.raises(DataError, match="may be the position"):
+            read(numbers, source=source)
     assert read([0, 1], "a=0,b=1", source) == [1.0, 0.0]
+    assert read([0, 1, 0.25], "a=1,b=0", source) == [0.0, 1.0, 0.25]
+    for name in ("label", "x.labels", "prob", "probability_a"):
+        assert read([0, 0.25], source=name) == [0.0, 0.25]
+
+
+def test_a_label_of_responses_that_are_called_0_and_1_may_be_a_position() -> None:
+    with pytest.raises(DataError, match="may be the position"):
+        read([0, 1], responses=("response_0", "response_1"))
+
+
+def test_ranges_are_grades_with_a_strength() -> None:
+    words = parse_label_values("a=-3..-1,tie=0,b=1..3")
+    cells = [-3, -1, 0, 2, None]
+    found = read_labels(
+        RawTable("x", {"s": cells}, 5, ""), list(range(5)), cells, source="s", words=words,
+        responses=("one", "two"),
+    )  # fmt: skip
+    assert found.probabilities == [1.0, 1.0, 0.5, 0.0, None]
+    assert found.strengths == [1.0, pytest.approx(1 / 3), None, pytest.approx(2 / 3), None]
+    five = read([1, 2, 3, 4, 5], "a=1..2,tie=3,b=4..5", source="grade")
+    assert five == [1.0, 1.0, 0.5, 0.0, 0.0]
+
+
+def test_numbers_between_the_two_codes_are_soft() -> None:
+    assert read([1, 1.25, 1.5, 2], "a=1,b=2,tie=1.5", "preference") == [1.0, 0.75, 0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("A-is-clearly-better", 1.0), ("B-is-slightly-better", 0.0), ("response 2 is better", 0.0),
+        ("A>>B", 1.0), ("[[B>A]]", 0.0), ("A=B", 0.5), ("tie (bothbad)", 0.5), ("both_bad", 0.5),
+        ("No preference", 0.5), ("skip", None), ("N/A", None), ("NaN", None), ("<NA>", None),
+    ],
+)  # fmt: skip
+def test_words_that_need_no_flag(word: str, expected: float | None) -> None:
+    assert read([word]) == [expected]
+
+
+def test_names_of_the_responses_are_looked_up_row_by_row() -> None:
+    cells: list[object] = ["m1", "m1", "m3", "tie"]
+    table = RawTable("x", {"w": cells}, 4, "")
+    names = (["m1", "m2", "m3", "m1"], ["m2", "m1", "m1", "m3"])
+    found = read_labels(
+        table, list(range(4)), cells, source="w", words={}, responses=("x", "y"), names=names
+    )
+    assert found.probabilities == [1.0, 0.0, 1.0, 0.5]
+    with pytest.raises(UsageError, match="stands on both sides"):
+        read_labels(
+            table, list(range(4)), cells, source="w", words={"m1": "a", "m2": "b"},
+            responses=("x", "y"), names=names,
+        )  # fmt: skip
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        read_labels(
+            table, [0], ["m1"], source="w", words={}, responses=("x", "y"), names=(["m1"], ["m1"])
+        )
+    assert "the name of both responses" in caught.value.problems[0]
+    with pytest.raises(DataError) as caught:
+        read_labels(
+            table, [0], ["a"], source="w", words={}, responses=("x", "y"), names=(["b"], ["a"])
+        )
+    assert "a position or the name" in caught.value.problems[0]
 
 
 def test_everything_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(DataError) as caught:
-        read([0.5, 1.5, math.nan, "nan", True, ["a"], "inf", {"a": 1}])
+        read([0.5, 1.5, math.nan, "nan", True, ["a", "b"], "inf", {"a": 1}])
     assert [problem.split(":")[0] for problem in caught.value.problems] == [
-        f"row {i}" for i in range(1, 8)
+        f"row {i}" for i in (1, 4, 5, 6, 7)
     ]
 
 
-@pytest.mark.parametrize("spec", ["left", "c=x", "a=", "a=x,b=x"])
+@pytest.mark.parametrize("spec", ["left", "c=x", "a=", "a=x,b=x", "none=x,tie=x"])
 def test_wrong_label_values(spec: str) -> None:
     with pytest.raises(UsageError):
         parse_label_values(spec)

@@ -1,0 +1,1 @@
+"""Labels of raw files: what their words and numbers mean."""

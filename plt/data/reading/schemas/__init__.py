@@ -1,0 +1,1 @@
+"""Public schemas that a raw file may have, one file each."""
