@@ -1,1 +1,0 @@
-"""What the adaptation to new people is measured beside."""
