@@ -5,6 +5,7 @@
     >>> plt.stats(prefs)                                        # doctest: +SKIP
     >>> runs = plt.train(prefs, ["bradley-terry", "lore"])      # doctest: +SKIP
     >>> plt.compare(runs)                                       # doctest: +SKIP
+    >>> plt.adapt(runs, n_shots=[0, 5, 30])                     # doctest: +SKIP
     >>> plt.load("runs/lore-1a2b").score("new.parquet")         # doctest: +SKIP
     >>> sorted(plt.METHODS)                                     # doctest: +SKIP
 
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from plt import train as _train_package  # only a docstring: it loads nothing
 
 __version__ = "0.1.0"
-__all__ = ["METHODS", "compare", "convert", "lint", "load", "read", "split", "stats", "train"]
+__all__ = [
+    "METHODS", "adapt", "compare", "convert", "lint", "load", "read", "split", "stats", "train",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from plt.api import compare, convert, lint, load, read, split, stats
+    from plt.api import adapt, compare, convert, lint, load, read, split, stats
     from plt.train.registry import METHODS
 
 

@@ -32,13 +32,12 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
               "models", "features", "in_context", "tuning", "multi_user", "policies", "methods",
               "runs", "writing", "judges"),
     "analyze": ("intervals", "registry", "permutation", "votes", "repeats", "taste", "verdict",
-                "dataset", "lint", "scores", "comparison",
-                "report"),
-    "study": ("compute", "plan", "length_experiment", "outcome", "run_facts", "entries",
-              "data_of_runs", "report", "make_run", "gains",
-              "execute"),
-    "cli": ("shell", "formats", "pages", "commands"),
-    "api": ("answer", "tables", "runs"),
+                "dataset", "lint", "scores", "comparison", "adaptation"),
+    "study": ("compute", "plan", "length_experiment", "outcome", "entries", "make_run", "gains",
+              "execute", "newcomer_tables", "newcomer_baselines",
+              "adapt"),
+    "cli": ("shell", "pages", "commands"),
+    "api": ("answer", "tables", "runs", "newcomers"),
 }  # fmt: skip
 """The rooms of a folder from the ground up; a room may know earlier ones. A room inside a room that
 is not named stands where the one around it does."""

@@ -103,3 +103,13 @@ def test_three_annotators_on_the_real_file(path_with_plt: dict[str, str], tmp_pa
 def test_length_policies(path_with_plt: dict[str, str], tmp_path: Path) -> None:
     printed = run("length_policies.sh", str(tmp_path), "20", "10", "60", env=path_with_plt)
     assert "p-dpo" in printed
+
+
+@pytest.mark.slow
+def test_new_people(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    printed = run("new_people.sh", str(tmp_path), "60", "60", env=path_with_plt)
+    for method in ("bradley-terry", "individual, all answers", "further-fine-tune",
+                   "retrieve-similar", "pref", "lore", "eb-shrinkage"):  # fmt: skip
+        assert f"| {method} " in printed
+    assert "better than its own generic user beyond chance" in printed
+    assert (tmp_path / "curves.svg").stat().st_size > 10_000

@@ -107,6 +107,14 @@ METRICS: dict[str, MetricCard] = {
         False,
         ("user", "pair"),
     ),
+    "overconfidence": MetricCard(
+        "plt.analyze.scores.calibration:overconfidence",
+        "mean probability of the answers that a model takes minus the share of right ones",
+        "Guo et al. 2017",
+        "scores",
+        None,
+        ("user", "pair"),
+    ),
     "auc": MetricCard(
         "plt.analyze.scores.calibration:auc",
         "P(a pair whose `a` is preferred has the higher margin)",

@@ -16,7 +16,8 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.comparison.compare import Comparison
+    from plt.analyze.adaptation.curves import Adaptation
+    from plt.analyze.comparison.entries import Entry
     from plt.cli.shell.streams import Block
     from plt.data.tables.table import Source
     from plt.study.outcome import Outcome
@@ -139,8 +140,11 @@ def compare(
     users: str = "seen",
     margin: float | None = None,
     pivot: str = "auto",
-) -> Answer[Comparison]:
+) -> Answer[Any]:
     """Runs side by side on the judgements that all of them scored: ``plt report``.
+
+    Runs of `adapt` are compared by the number of answers; all are such runs, or none is. What is
+    found is a `Comparison`, or of these an `Adaptation`.
 
     Args:
         runs: Runs, what `train` returned, run directories, scores files, or frames of scores.
@@ -151,15 +155,21 @@ def compare(
         pivot: Columns of a sweep: ``auto``, ``train-size``, ``model`` or ``none``.
 
     Raises:
-        UsageError: An argument is not understood.
+        UsageError: An argument is not understood, or some runs are runs of `adapt`.
         DataError: The runs share no judgement.
     """
-    from plt.analyze.comparison.sweep import PIVOTS
-    from plt.cli.pages.comparison import comparison_blocks, sweep_blocks
-    from plt.cli.pages.report.document import Wanted, report_json
+    from plt.analyze.adaptation.answers import is_adapted
+    from plt.analyze.comparison.compare import compare as put_side_by_side
+    from plt.analyze.comparison.sweep import PIVOTS, sweep_tables
+    from plt.cli.pages.comparison import (
+        comparison_blocks,
+        comparison_json,
+        sweep_blocks,
+        sweep_json,
+    )
     from plt.data.remarks import warn
     from plt.data.tables.schema import SPLITS
-    from plt.study.report import Asked, make_report
+    from plt.study.entries import load_entries
 
     for name, value, known in (
         ("split", split, SPLITS), ("users", users, ("seen", "unseen", "all")),
@@ -167,18 +177,38 @@ def compare(
     ):  # fmt: skip
         if value not in known:
             raise UsageError(f"{name} is {value!r}; known are {', '.join(known)}")
-    asked = Asked(
+    entries = load_entries([source for each in runs for source in _sources(each)], warn)
+    adapted = [entry for entry in entries if is_adapted(entry)]
+    if adapted:
+        return _learning_curves(adapted, len(entries))
+    kind = None if users == "all" else users
+    found = put_side_by_side(
+        entries,
         baseline=baseline,
-        split=split,
-        users=None if users == "all" else users,
+        splits=(split,),
+        user_split=kind,
         margin=None if margin is None else margin / 100,
-        pivot=next(known for known in PIVOTS if known == pivot),
     )
-    report = make_report([source for each in runs for source in _sources(each)], asked, warn)
+    tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
+    document = comparison_json(found) | {"sweep": sweep_json(tables)}
     # The verdict stays last: it is what an answer says in short.
-    *blocks, verdict = comparison_blocks(report.comparison)
-    shown = (*blocks, *sweep_blocks(report.sweep), verdict)
-    return Answer(report.comparison, report_json(report, Wanted()), shown)
+    blocks = comparison_blocks(found)
+    return Answer(found, document, (*blocks[:-1], *sweep_blocks(tables), blocks[-1]))
+
+
+def _learning_curves(entries: Sequence[Entry], n_given: int) -> Answer[Adaptation]:
+    from plt.analyze.adaptation.curves import adaptation
+    from plt.cli.pages.adaptation import adaptation_blocks, adaptation_json
+
+    if len(entries) < n_given:
+        raise UsageError(
+            f"{len(entries)} of {n_given} runs are runs of adapt, which stand beside each other"
+            " only",
+            problems=[entry.name for entry in entries],
+            hint='plt.compare("runs/adapt-lore-1a2b", "runs/adapt-pref-3c4d")',
+        )
+    found = adaptation(entries)
+    return Answer(found, adaptation_json(found), adaptation_blocks(found))
 
 
 def _sources(runs: Any) -> list[Source | pl.DataFrame]:
@@ -285,9 +315,9 @@ def train(
         report(f"no data given: using the embedded population {data}")
     asked = on_device(asked, device)
     prefs = split_if_needed(read(data), seed, report)
-    people = None if users is None else _users_table(users)
+    people = None if users is None else users_table(users)
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
-    arguments = {"data": _argument(data)} | ({} if users is None else {"users": _argument(users)})
+    arguments = {"data": argument(data)} | ({} if users is None else {"users": argument(users)})
     session = Session(
         prefs=prefs,
         people=people,
@@ -303,7 +333,8 @@ def train(
     return Runs(execute(cells, session, fit_baseline=baseline))
 
 
-def _argument(data: Data) -> str:
+def argument(data: Data) -> str:
+    """What was given as data, as a run's configuration names it."""
     from plt.data.identity import GIVEN
 
     return str(data) if isinstance(data, str | Path) else GIVEN
@@ -318,7 +349,8 @@ def _text(value: Any) -> str:
     return ",".join(map(_text, value))
 
 
-def _users_table(users: Data) -> pl.DataFrame:
+def users_table(users: Data) -> pl.DataFrame:
+    """A `users/1` table from a path or a frame."""
     from plt.data.reading.frames import as_polars
     from plt.data.tables.schema import USERS, conform
     from plt.data.tables.table import check, read_table

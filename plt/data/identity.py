@@ -66,7 +66,9 @@ def to_toml(identity: Identity, arguments: Mapping[str, Any] | None = None) -> s
     config = dict(sorted(identity.config.items()))
     plain = {k: v for k, v in config.items() if not isinstance(v, Mapping)} | dict(arguments or {})
     lines = [f"# plt {identity.command} --config config.toml", f"[{identity.command}]"]
-    lines += [f"method = {_toml_value(identity.method)}", f"seed = {identity.seed}"]
+    # Of what is done with a run, the run says which method it is.
+    method = [f"method = {_toml_value(identity.method)}"] if identity.command == "train" else []
+    lines += [*method, f"seed = {identity.seed}"]
     lines += _toml_lines(plain)
     for name, table in config.items():
         if isinstance(table, Mapping):

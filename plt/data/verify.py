@@ -10,7 +10,9 @@ from plt.data.run import SCORES_FILE, Run, hash_outputs, load_run
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import read_table
 
-ROW = ("pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw")
+ROW = (
+    "pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw", "variant",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

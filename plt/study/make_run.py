@@ -139,19 +139,34 @@ def is_free(held: Held, session: Session) -> bool:
 
 def _finished(run: Run, work: Path, cell: Cell, session: Session) -> Run:
     """The run, fitted and published; in a process that does not lead, in its scratch folder."""
-    from plt.data.run import load_run, made_by, recording
-
     if session.scratch is not None:
         run = replace(run, path=session.scratch / run.run_id)
         run.path.mkdir(parents=True)
         _fit(run, work, cell, session)
         return run
+    return published(run, cell.label, session, lambda: _fit(run, work, cell, session))
+
+
+def published(run: Run, label: str, session: Session, make: Callable[[], None]) -> Run:
+    """Makes a claimed run and publishes it.
+
+    Args:
+        run: As `open_run` claimed it.
+        label: What it is called.
+        session: Who is told, and what else was asked for.
+        make: Writes everything but the manifest into `run.work`.
+
+    Raises:
+        TakenOver: Another process holds the run by now, and has not finished it.
+    """
+    from plt.data.run import load_run, made_by, recording
+
     try:
         with recording(run, session.arguments):
             if run.resumed:
-                session.report(f"{cell.label}: resuming {run.path}")
+                session.report(f"{label}: resuming {run.path}")
             try:
-                _fit(run, work, cell, session)
+                make()
             except Exception:
                 with contextlib.suppress(OSError):  # a successor may have moved the folder away
                     run.log(traceback=traceback.format_exc())
@@ -163,7 +178,7 @@ def _finished(run: Run, work: Path, cell: Cell, session: Session) -> Run:
         except PltError:
             raise taken from None
         who = made_by(run.path)
-        session.report(f"{cell.label}: {run.path} was taken over, and finished, by {who}")
+        session.report(f"{label}: {run.path} was taken over, and finished, by {who}")
     return run
 
 
@@ -198,8 +213,8 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
         told.append(sentence)
         session.report(f"{cell.label}: {sentence}")
 
-    watched = _watched(session.compute.progress, run, session)
-    compute = replace(session.compute, progress=watched, made_by=set())
+    progress = watched(session.compute.progress, run, session)
+    compute = replace(session.compute, progress=progress, made_by=set())
     held = unhindered if run.claim is None else run.claim.check
     ctx = TrainContext(
         session.seed, work, compute, session.people, before_checkpoint=held, report=tell
@@ -230,7 +245,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
 
 
-def _watched(progress: Progress, run: Run, session: Session) -> Progress:
+def watched(progress: Progress, run: Run, session: Session) -> Progress:
     """The progress callback, which ends a fit when another process holds the run.
 
     A look a second is as good as one a step: nobody takes over who has not heard of this process

@@ -108,6 +108,22 @@ METHODS: dict[str, MethodCard] = {
         paper="Chen et al. 2024",
         personal=True,
     ),
+    "further-fine-tune": MethodCard(
+        target="plt.train.methods.newcomers.further_fine_tune:FurtherFineTune",
+        config="plt.train.methods.newcomers.further_fine_tune:Config",
+        summary="the vanilla head, moved by each person's answers: a baseline for new people",
+        paper="Dong et al. 2025",
+        personal=True,
+        aliases=("further-ft",),
+    ),
+    "retrieve-similar": MethodCard(
+        target="plt.train.methods.newcomers.retrieve_similar:RetrieveSimilar",
+        config="plt.train.methods.newcomers.retrieve_similar:Config",
+        summary="the reward model of the known person whose votes agree most: likewise",
+        paper="Dong et al. 2025",
+        personal=True,
+        aliases=("similar-user",),
+    ),
     "oracle": MethodCard(
         target="plt.train.methods.baselines.oracle:Oracle",
         config="plt.train.methods.baselines.oracle:Config",

@@ -191,7 +191,8 @@ def select_rows(
         splits: The splits wanted; a table without splits is taken whole.
         user_split: Kind of users wanted; rows without one are kept.
     """
-    kept = scores.filter(pl.col("control").is_null(), pl.col("n_shots").is_null())
+    outside_adapt = pl.col("n_shots").is_null() & pl.col("draw").is_null()
+    kept = scores.filter(pl.col("control").is_null(), outside_adapt)
     if kept["split"].null_count() < kept.height:
         kept = kept.filter(pl.col("split").cast(pl.String).is_in(list(splits)))
     if user_split is not None and kept["user_split"].null_count() < kept.height:

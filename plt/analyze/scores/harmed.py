@@ -73,6 +73,19 @@ class Harmed:
 
 
 def harmed_users(rows: EvaluationRows, baseline: EvaluationRows) -> Harmed | None:
+    """Tests each user: is the accuracy more than 2 points below the baseline's? See `harmed_by`.
+
+    Args:
+        rows: Of the model.
+        baseline: The same judgements in the same order under the baseline.
+
+    Returns:
+        Who is found; None for data without users.
+    """
+    return harmed_by(rows.correct - baseline.correct, rows)
+
+
+def harmed_by(difference: FloatArray, rows: EvaluationRows) -> Harmed | None:
     """Tests each user: is the accuracy, over prompts, more than 2 points below the baseline's?
 
     A prompt (group) is one draw. Of n prompts of a user let m be those on which exactly one of the
@@ -87,8 +100,9 @@ def harmed_users(rows: EvaluationRows, baseline: EvaluationRows) -> Harmed | Non
     Whom the smallest p that their number of prompts allows would not name is not tested.
 
     Args:
-        rows: Of the model.
-        baseline: The same judgements in the same order under the baseline.
+        difference: Right answers of the model minus those of the baseline, in [-1, 1], [rows]; a
+            fraction, as of a mean over draws, is a coin that falls for either with that chance.
+        rows: The judgements.
 
     Returns:
         Who is found; None for data without users.
@@ -101,7 +115,6 @@ def harmed_users(rows: EvaluationRows, baseline: EvaluationRows) -> Harmed | Non
         return None
     names = rows.user_names.to_list()
     level = ERROR / (10 * len(names))
-    difference = rows.correct - baseline.correct
     wins, losses, prompts, one_each = _tosses(difference, rows)
     testable = _smallest_p(prompts, level) <= FALSE_DISCOVERY_RATE
     if not testable.any():

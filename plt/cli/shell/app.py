@@ -43,8 +43,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Fit, score and measure reward models or policies; makes runs.",
     ),
     "score": ("plt.cli.commands.score", "Score any pairs with a run."),
+    "adapt": (
+        "plt.cli.commands.adapt",
+        "New people from 5, 30 or 300 of their answers: learning curves.",
+    ),
     "report": ("plt.cli.commands.report", "Compare runs: which differences are real?"),
-    "explain": ("plt.cli.commands.explain", "What a figure of a report is, in words."),
     "verify": ("plt.cli.commands.verify", "Re-hash a run, or compare it with another (exit 1)."),
     "generate": (
         "plt.cli.commands.generate",

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from plt.cli.shell.pictures import Picture
 from plt.errors import ArtifactError, DataError, UsageError
 
 STDIN = "-"
@@ -50,7 +49,7 @@ class Table:
     numeric: frozenset[str] = frozenset()
 
 
-Block: TypeAlias = Heading | Line | Table | Picture
+Block: TypeAlias = Heading | Line | Table
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def pref_four_way(prefs: Preferences) -> Preferences:
     users = sorted(prefs.votes["user_id"].cast(pl.String).drop_nulls().unique())
     pairs = prefs.pairs["pair_id"].to_numpy()
     unseen = set(draw.permutation(users)[: round(len(users) * PREF_TEST)])
-    test = draw.permutation(pairs)[: round(len(pairs) * PREF_TEST)]
+    # Ids from 2^63 on are no numbers that polars would guess for a list.
+    drawn = draw.permutation(pairs)[: round(len(pairs) * PREF_TEST)]
+    test = pl.Series(drawn, dtype=pl.UInt64).implode()
     user = prefs.votes["user_id"].cast(pl.String)
     votes = with_parts(
         prefs.votes,

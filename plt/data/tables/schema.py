@@ -104,7 +104,17 @@ USERS = TableSchema(
 SCORES = TableSchema(
     "scores",
     1,
-    ("run_id", "pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw"),
+    (
+        "run_id",
+        "pair_id",
+        "user_id",
+        "occurrence",
+        "scored_as",
+        "control",
+        "n_shots",
+        "draw",
+        "variant",
+    ),
     (
         Column("run_id", pl.String, "the run that scored"),
         Column("pair_id", pl.UInt64, "the pair"),
@@ -114,6 +124,7 @@ SCORES = TableSchema(
         Column("control", pl.Enum(CONTROLS), "null, or which sham this is", nullable=True),
         Column("n_shots", pl.UInt32, "answers adapted on; null outside `adapt`", nullable=True),
         Column("draw", pl.UInt16, "which draw of the shots; null outside `adapt`", nullable=True),
+        Column("variant", pl.String, "what was scored, where it is not the whole model", True),
         Column("dataset", pl.String, "source name"),
         Column("method", pl.String, "registry name of the method"),
         Column("seed", pl.UInt64, "the run's seed"),

@@ -69,6 +69,7 @@ class Label:
         seed: The run's seed.
         n_shots: Answers adapted on; None outside `adapt`.
         draw: Which draw of the shots; None outside `adapt`.
+        variant: What of a model was scored, where it is not the whole; None otherwise.
     """
 
     run_id: str
@@ -76,6 +77,7 @@ class Label:
     seed: int
     n_shots: int | None = None
     draw: int | None = None
+    variant: str | None = None
 
 
 def score_pairs(
@@ -95,8 +97,9 @@ def score_pairs(
         prefs: Whose pairs to score; labels are carried along, never shown.
         label: What identifies the pass.
         control: ``wrong-user`` scores every judgement of a known user as another known user, the
-            same one for all their judgements (`wrong_users`); ``shuffled-ids`` marks the scores of
-            a method that was fitted on shuffled ids.
+            same one for all their judgements: by `scored_as`, or where that is None by
+            `wrong_users`; ``shuffled-ids`` marks the scores of a method that was fitted on
+            shuffled ids.
         scored_as: Whose reward to use for each user, instead of their own; None is the population.
 
     Raises:
@@ -107,7 +110,7 @@ def score_pairs(
     notes: tuple[str, ...] = ()
     dropped: dict[str, int] = {}
     if control == WRONG_USER:
-        scored_as = wrong_users(method.users, label.seed)
+        scored_as = wrong_users(method.users, label.seed) if scored_as is None else scored_as
         kept = votes.filter(pl.col("user_id").is_in(list(scored_as)))
         if not scored_as:
             notes = (f"no wrong-user control: {_why_no_control(method)}",)
@@ -131,6 +134,7 @@ def score_pairs(
         control=pl.lit(control, dtype=SCORES.column("control").dtype),
         n_shots=pl.lit(label.n_shots, dtype=pl.UInt32),
         draw=pl.lit(label.draw, dtype=pl.UInt16),
+        variant=pl.lit(label.variant, dtype=pl.String),
     )
     if reward_a is not None:
         rewards = {"reward_a": reward_a, "reward_b": reward_b}

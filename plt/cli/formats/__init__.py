@@ -1,1 +1,0 @@
-"""Blocks as files for others: pages, LaTeX, drawings. Whatever is shown is escaped here."""

@@ -1,0 +1,1 @@
+"""What the adaptation to new people is measured beside."""
