@@ -1,1 +1,0 @@
-"""What a benchmark costs a person: items, sections, change against a base."""
