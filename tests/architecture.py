@@ -27,17 +27,17 @@ FOLDERS: Mapping[str, frozenset[str]] = {
 LAYERS: Mapping[str, tuple[str, ...]] = {
     "data": ("remarks", "tables", "registry", "cache", "claims", "publishing", "identity", "run",
              "reading", "splitting", "simulate/banks", "simulate/world", "simulate", "sources",
-             "truth", "verify", "catalog"),
+             "benches", "truth", "verify", "catalog"),
     "train": ("method", "artifact", "registry", "judgements", "runtime", "people", "solvers",
               "heads", "models", "features", "in_context", "tuning", "multi_user", "policies",
               "methods", "runs", "writing", "judges"),
     "analyze": ("intervals", "registry", "permutation", "votes", "repeats", "taste", "verdict",
-                "dataset", "lint", "scores", "comparison", "adaptation"),
-    "study": ("compute", "plan", "length_experiment", "outcome", "entries", "make_run", "gains",
-              "execute", "newcomer_tables", "newcomer_baselines",
-              "adapt"),
+                "dataset", "lint", "scores", "comparison", "adaptation", "tax"),
+    "study": ("compute", "digests", "benchmark", "plan", "length_experiment", "outcome", "entries",
+              "make_run", "gains", "execute", "newcomer_tables", "newcomer_baselines", "adapt",
+              "tax_base", "tax_metrics", "tax"),
     "cli": ("shell", "pages", "commands"),
-    "api": ("answer", "tables", "runs", "newcomers"),
+    "api": ("answer", "tables", "runs", "newcomers", "tax"),
 }  # fmt: skip
 """The rooms of a folder from the ground up; a room may know earlier ones. A room inside a room that
 is not named stands where the one around it does."""

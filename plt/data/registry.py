@@ -149,6 +149,19 @@ DATASETS: dict[str, DatasetCard] = {
         "2,985 checked pairs in four sections, without users",
         "Lambert et al. 2024",
         "ODC-BY-1.0",
+        {"s0": "the raw split, as Dong et al. 2025 measured on it"},
+    ),
+    "rewardbench2": DatasetCard(
+        "plt.data.sources.rewardbench2",
+        "1,865 items: the best of four answers, and several correct ones; without users",
+        "Malik et al. 2025",
+        "ODC-BY-1.0",
+    ),
+    "rm-bench": DatasetCard(
+        "plt.data.sources.rm_bench",
+        "correct and wrong answers in three styles each, easy to hard; without users",
+        "Liu et al. 2025",
+        "ODC-BY-1.0",
     ),
     "jester": DatasetCard(
         "plt.data.sources.jester",

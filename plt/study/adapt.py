@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plt.errors import DataError, PltError, UsageError
-from plt.study.make_run import Session, is_free, published, watched
+from plt.study.digests import model_digest
+from plt.study.make_run import Session, settled, watched
 from plt.study.outcome import Failed
 
 if TYPE_CHECKING:
     import polars as pl
 
     from plt.data.identity import Identity
-    from plt.data.run import Held, Run
+    from plt.data.run import Run
     from plt.data.splitting.shots import Apart, Newcomers
     from plt.train.method import MethodCard
     from plt.train.runs.fitted_run import FittedRun
@@ -191,25 +191,10 @@ def _refuse_blind(runs: Sequence[Run]) -> None:
 
 def _made(job: _Job) -> Adapted:
     """The finished run of a job, made or found; waits where another process makes it."""
-    from plt.data.run import Held, open_run
-
-    session = job.session
+    session = _with_arguments(job)
     identity = _identity(job)
     folder = session.out or session.runs / f"adapt-{job.method}-{identity.run_id}"
-    force = session.force
-    while True:
-        run: Run | Held = open_run(identity, folder, force=force, watch=session.watch)
-        if not isinstance(run, Held):
-            break
-        session.report(f"{job.label}: {run.holder} is making this run: waiting for it")
-        while not is_free(run, session):
-            time.sleep(session.watch.timing.poll)
-        force = False
-    if run.finished:
-        session.report(f"{job.label}: this run is done already; --force does it again")
-    else:
-        claimed = run
-        run = published(run, job.label, _with_arguments(job), lambda: _score_all(claimed, job))
+    run = settled(identity, folder, job.label, session, lambda claimed: _score_all(claimed, job))
     notes = tuple(run.record.get("notes", ()))
     return Adapted(job.method, job.path, run.path, run.run_id, notes)
 
@@ -223,20 +208,11 @@ def _identity(job: _Job) -> Identity:
     """What makes two adaptations the same: the run, by content, the table, and what is shown."""
     from plt.data.identity import Identity
 
-    outputs = job.run.record.get("outputs", {})
-    model = {name: digest for name, digest in outputs.items() if name.startswith("model/")}
-    inputs = {**job.session.inputs, "run": _digest({"run": job.run.run_id, "model": model})}
+    inputs = {**job.session.inputs, "run": model_digest(job.run)}
     config = job.asked.config
     if "model" in job.run.identity.inputs:
         config["dtype"] = job.session.compute.dtype
     return Identity("adapt", job.method, config, job.session.seed, inputs)
-
-
-def _digest(facts: Mapping[str, Any]) -> str:
-    import hashlib
-    import json
-
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def _score_all(run: Run, job: _Job) -> None:

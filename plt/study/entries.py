@@ -40,6 +40,7 @@ def load_entries(
         raise UsageError("there is no run to report on", hint="plt report runs/*")
     found: list[Entry] = []
     unfinished: list[Path] = []
+    left_out = 0
     for source in sources:
         condition = Condition()
         if isinstance(source, Path) and not source.exists():
@@ -48,6 +49,10 @@ def load_entries(
             run = load_manifest(source)
             if not run.finished:
                 unfinished.append(source)
+                continue
+            if run.identity.command == "tax":
+                report(f"{source} is left out: it holds scores of a benchmark (plt tax)")
+                left_out += 1
                 continue
             condition = _condition(run.identity, run.record)
             source = source / SCORES_FILE
@@ -65,6 +70,11 @@ def load_entries(
         if not found:
             load_run(path)  # raises, and says what to type
         report(f"{path} is left out: it did not finish")
+    if left_out and not found:
+        raise UsageError(
+            "runs of plt tax have no accuracies of people to compare",
+            hint="plt tax RUN --bench rewardbench, typed again, shows what it found",
+        )
     return named(found)
 
 

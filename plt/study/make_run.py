@@ -105,7 +105,7 @@ def make_run(cell: Cell, session: Session) -> Made | Held:
     else:
         run = _finished(run, work, cell, session)
     training, notes = run.record.get("training"), tuple(run.record.get("notes", ()))
-    made = Made(cell, run.path, run.run_id, training, _test_accuracy(run), notes)
+    made = Made(cell, run.path, run.run_id, training, test_accuracy(run), notes)
     _report_accuracy(made, session)
     return made
 
@@ -245,6 +245,40 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     wait_for_all(session.compute.device)  # what is in `work` is removed when the first one is done
 
 
+def settled(
+    identity: Identity, folder: Path, label: str, session: Session, make: Callable[[Run], None]
+) -> Run:
+    """A finished run of one process, made or found; waits where another process makes it.
+
+    Args:
+        identity: What is asked for.
+        folder: Where it lies.
+        label: What it is called.
+        session: Who is told, and what else was asked for.
+        make: Writes everything but the manifest into the `work` of the run that it is given.
+
+    Raises:
+        UsageError: The folder holds something else.
+        TakenOver: Another process holds the run by now, and has not finished it.
+    """
+    from plt.data.run import Held, open_run
+
+    force = session.force
+    while True:
+        run: Run | Held = open_run(identity, folder, force=force, watch=session.watch)
+        if not isinstance(run, Held):
+            break
+        session.report(f"{label}: {run.holder} is making this run: waiting for it")
+        while not is_free(run, session):
+            time.sleep(session.watch.timing.poll)
+        force = False  # what was made while we waited is made anew already
+    if run.finished:
+        session.report(f"{label}: this run is done already; --force does it again")
+        return run
+    claimed = run
+    return published(run, label, session, lambda: make(claimed))
+
+
 def watched(progress: Progress, run: Run, session: Session) -> Progress:
     """The progress callback, which ends a fit when another process holds the run.
 
@@ -287,7 +321,7 @@ def _write_tables(run: Run, fitted: Fitted, prefs: Preferences, learnt: Preferen
     write_table(measure(frame, command="train"), METRICS_TABLE, run.work / METRICS_FILE, meta)
 
 
-def _test_accuracy(run: Run) -> Accuracy | None:
+def test_accuracy(run: Run) -> Accuracy | None:
     """Over users where that has a value, else over judgements."""
     import polars as pl
 

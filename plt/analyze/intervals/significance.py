@@ -66,11 +66,11 @@ def paired_difference(
     interval = mean_interval(
         left - right, users, groups, target=target, average=average, level=level, bounds=bounds
     )
-    p_value = _p_value(interval, bounds) if (left != right).any() else None
+    p_value = two_sided_p(interval, bounds) if (left != right).any() else None
     return PairedDifference(interval, p_value)
 
 
-def _p_value(interval: Interval, bounds: Bounds | None) -> float | None:
+def two_sided_p(interval: Interval, bounds: Bounds | None) -> float | None:
     """One minus the level at which the interval, before clipping, just touches 0."""
     value = interval.value
     if value is None or interval.low is None:

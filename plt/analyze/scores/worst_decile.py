@@ -61,8 +61,8 @@ def worst_decile(rows: EvaluationRows, average: Average) -> Interval:
     if noise is None:
         return _nothing("nobody has judgements in two groups, so noise and users are one")
     accuracy = np.bincount(users, rows.correct) / np.bincount(users)
-    shrunken = _shrunken(accuracy, noise)
-    value = float(_tail(shrunken) @ shrunken)
+    moved = shrunken(accuracy, noise)
+    value = float(_tail(moved) @ moved)
     raw = (_tail(accuracy) / np.bincount(users))[users]
     chosen = _cross_fitted(rows, users, noise)
     low = _bound(rows, raw, lower=True)
@@ -84,7 +84,7 @@ def _nothing(reason: str) -> Interval:
     return Interval(None, None, None, "these-users", "none", LEVEL, reason=reason)
 
 
-def _shrunken(accuracy: FloatArray, noise: FloatArray) -> FloatArray:
+def shrunken(accuracy: FloatArray, noise: FloatArray) -> FloatArray:
     """Accuracies that spread as the users do, [U].
 
     Each distance from the mean is multiplied by the root of its reliability: shrunken values then
@@ -123,7 +123,7 @@ def _cross_fitted(rows: EvaluationRows, users: CodeArray, noise: FloatArray) -> 
         estimate = np.where(count > 0, right / np.maximum(count, 1), mean)
         here = np.bincount(users[inside], minlength=n_users)
         # Any tenth will do, so it is chosen among those whom this fifth measures.
-        tail = _tail(np.where(here > 0, _shrunken(estimate, noise), np.inf))
+        tail = _tail(np.where(here > 0, shrunken(estimate, noise), np.inf))
         if np.count_nonzero(here) < TAIL * n_users:
             continue
         weights[inside] = (tail / np.maximum(here, 1))[users[inside]]

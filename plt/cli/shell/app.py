@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "plt.cli.commands.adapt",
         "New people from 5, 30 or 300 of their answers: learning curves.",
     ),
+    "tax": (
+        "plt.cli.commands.tax",
+        "What personalization costs in chat, reasoning and safety; a run.",
+    ),
     "report": ("plt.cli.commands.report", "Compare runs: which differences are real?"),
     "verify": ("plt.cli.commands.verify", "Re-hash a run, or compare it with another (exit 1)."),
     "generate": (

@@ -92,6 +92,18 @@ def run_sources(arguments: list[str]) -> list[Source]:
     return sources
 
 
+def run_paths(arguments: list[str], hint: str) -> list[Path]:
+    """The run directories that RUN... means; ``-`` is replaced by what is piped in.
+
+    Raises:
+        UsageError: A table was piped in.
+    """
+    sources = run_sources(arguments)
+    if any(isinstance(source, bytes) for source in sources):
+        raise UsageError("a table was piped in where run directories are wanted", hint=hint)
+    return [source for source in sources if isinstance(source, Path)]
+
+
 def run_path(argument: str) -> Path:
     """The one run directory that RUN means.
 

@@ -8,6 +8,9 @@ Columns: `prompt` (a text or messages), `chosen`, `chosen_model`, `rejected`, `r
 are read. Rows of other subsets are dropped, counted and named: they have no section. A file that
 lacks subsets, or holds other numbers of rows than the published ones, is converted, and that is
 said, because its sections are then not comparable with the leaderboard.
+
+The variant ``s0`` is the split `raw`, which Dong et al. 2025 measured on; what they left out of it
+(two subsets that their names did not find) is `S0_SECTIONS`.
 """
 
 from collections import Counter
@@ -26,10 +29,11 @@ from plt.errors import DataError
 
 HUB_REPO = "allenai/reward-bench"
 REVISION: str | None = None
-FILES = ("data/filtered-*.parquet",)
+FILES = ("data/filtered-*.parquet", "data/raw-*.parquet")
 LICENSE = "ODC-BY-1.0"
-SIZE = "2.4 MB"
+SIZE = "a few MB"
 CONVERTER_VERSION = 1
+VARIANTS = (None, "s0")
 
 SECTIONS = {
     "Chat": (
@@ -58,6 +62,11 @@ COUNTS = {
 # The weight of a subset in its section is its number of rows, but for math-prm: it counts as much
 # as the six code subsets together.
 WEIGHTS = {**COUNTS, "math-prm": 984}
+S0_SECTIONS = {
+    section: tuple(name for name in names if name not in ("mt-bench-med", "donotanswer"))
+    for section, names in SECTIONS.items()
+}
+"""The sections of Dong et al. 2025, whose code asks for two subsets by names that do not occur."""
 SPELLINGS = {"mt-bench-medium": "mt-bench-med"}
 UNKNOWN_SUBSET = "unknown subset"
 
@@ -67,7 +76,7 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
 
     Args:
         raw: The file, or a folder that holds ``filtered-*.parquet``.
-        variant: There are none.
+        variant: ``s0`` reads the split `raw` of a folder.
         say: Takes remarks on subsets that are unknown, missing or of another size.
 
     Returns:
@@ -76,8 +85,8 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
     Raises:
         DataError: No file, missing columns, or no known subset.
     """
-    del variant
-    (path,) = matching_files(raw, "filtered*.parquet", "filtered*.jsonl", "filtered*.json")[:1]
+    split = "filtered" if variant is None else "raw"
+    (path,) = matching_files(raw, *(f"{split}*.{end}" for end in ("parquet", "jsonl", "json")))[:1]
     table = read(path)
     require(table, ("prompt", "chosen", "rejected", "subset"))
     pairs = read_chosen(table, "chosen", "rejected", "prompt", say)
@@ -96,7 +105,7 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
         label=pl.lit(1.0),
     )
     known = frame.filter(pl.col("subset").is_in(list(COUNTS)))
-    _report(table, subsets, say)
+    _report(table, subsets, say, published=variant is None)
     if known.height == 0:
         raise DataError(
             f"{table.name} has no subset of RewardBench",
@@ -104,7 +113,8 @@ def load(raw: Path, variant: str | None = None, say: Say = warn) -> Preferences:
             hint=f"plt dataset-convert generic {path}",
         )
     dropped = {UNKNOWN_SUBSET: frame.height - known.height, **pairs.dropped, **table.dropped}
-    meta = Meta(dataset="rewardbench", license=LICENSE, source_hash=table.source_hash)
+    name = "rewardbench" if variant is None else f"rewardbench:{variant}"
+    meta = Meta(dataset=name, license=LICENSE, source_hash=table.source_hash)
     return build(known, meta.with_dropped(dropped))
 
 
@@ -119,7 +129,7 @@ def _column(table: RawTable, name: str) -> list[str | None]:
     return [text(cell) for cell in table.columns[name]]
 
 
-def _report(table: RawTable, subsets: list[str | None], say: Say) -> None:
+def _report(table: RawTable, subsets: list[str | None], say: Say, *, published: bool) -> None:
     found = Counter(map(str, subsets))
     for name, rows in found.items():
         if name not in COUNTS:
@@ -129,5 +139,5 @@ def _report(table: RawTable, subsets: list[str | None], say: Say) -> None:
     other = [f"{name} {found[name]} of {n}" for name, n in COUNTS.items() if 0 < found[name] != n]
     if missing:
         say(f"{table.name} lacks {len(missing)} of 23 subsets: {', '.join(missing)}")
-    if other:
+    if other and published:
         say(f"{table.name} has other numbers of rows than published: {', '.join(other)}")

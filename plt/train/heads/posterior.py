@@ -15,11 +15,10 @@ from scipy.special import expit
 
 from plt.train.heads.empirical_bayes import Prior
 from plt.train.heads.factor_fit import mixing_weights
-from plt.train.heads.factor_table import FactorTable, Rows, on_basis, place_on_simplex
+from plt.train.heads.factor_table import FactorTable, on_basis, place_on_simplex
 from plt.train.heads.head_table import user_problems
-from plt.train.heads.newton import Problems, maximise
+from plt.train.heads.newton import Batch, Problems, form_of, maximise
 from plt.train.method import FloatArray, IntArray, Judgements, Placement, Spread
-from plt.train.solvers.forms import form_of
 
 DENSE_UP_TO = 64
 """Coordinates up to which a covariance a user is held: beyond, what answers took from the prior's,
@@ -172,11 +171,11 @@ def gaussian_posterior(
     inner = np.empty((n_people, k, k) if dense else (0, k, k))
     taken: list[FloatArray] = []
     owner: list[IntArray] = []
-    for block in whitened.blocks():
-        groups, x = block.groups, whitened.padded(block)
-        z, offset = x[:, :, :k], x[:, :, k]
+    for groups in whitened.batches():
+        batch = whitened.padded(groups)
+        z, offset = batch.x[:, :, :k], batch.x[:, :, k]
         form = form_of(z)
-        fit = maximise(form, block, np.ones(len(groups)), offset)
+        fit = maximise(form, Batch(z, batch.label, batch.weight), np.ones(len(groups)), offset)
         mean[groups] = prior.mean + form.weights(fit.coordinates) @ prior.factor.T
         root = np.sqrt(fit.curvature)[:, :, None] * z
         if dense:
@@ -226,8 +225,8 @@ def logit_posterior(problems: Problems, prior: Prior) -> tuple[FloatArray, Float
     if not prior.factor.any():
         return logits, covariance
     precision = np.asarray(np.linalg.inv(prior.factor @ prior.factor.T), dtype=np.float64)
-    for block in problems.blocks():
-        groups, batch = block.groups, Rows(problems.padded(block), block)
+    for groups in problems.batches():
+        batch = problems.padded(groups)
         here = logits[groups]
         gradient, hessian = _logit_derivatives(batch, here, prior.mean, precision)
         for _ in range(POLISHING_STEPS):
@@ -244,14 +243,14 @@ def logit_posterior(problems: Problems, prior: Prior) -> tuple[FloatArray, Float
 
 
 def _logit_derivatives(
-    batch: Rows, logits: FloatArray, mean: FloatArray, precision: FloatArray
+    batch: Batch, logits: FloatArray, mean: FloatArray, precision: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient of the log posterior (U, K) and the Hessian of its negative (U, K, K)."""
     weights = mixing_weights(logits, simplex=True)
     margin = np.einsum("unk,uk->un", batch.x, weights)
     probability = expit(margin)
-    pull = batch.answers.weight * (batch.answers.label - probability)
-    curvature = batch.answers.weight * probability * expit(-margin)
+    pull = batch.weight * (batch.label - probability)
+    curvature = batch.weight * probability * expit(-margin)
     excess = batch.x - margin[:, :, None]
     slopes = weights[:, None, :] * excess
     gradient = np.einsum("un,unk->uk", pull, slopes) - (logits - mean) @ precision

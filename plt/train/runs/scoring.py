@@ -122,8 +122,32 @@ def score_pairs(
     known = set(method.users)
     whose = [(scored_as or {}).get(user, user) for user in votes["user_id"].to_list()]
     whose = [user if user in known else None for user in whose]
-    plan = _plan(votes, prefs.pairs, whose)
-    margin, reward_a, reward_b = _score_range(method, plan, 0, votes.height)
+    frame = scored_rows(scorer_of(method), votes, prefs.pairs, whose, label)
+    frame = frame.with_columns(control=pl.lit(control, dtype=SCORES.column("control").dtype))
+    return Scores(frame, dropped, notes)
+
+
+def scored_rows(
+    scorer: RewardScorer | MarginScorer,
+    votes: pl.DataFrame,
+    pairs: pl.DataFrame,
+    whose: Sequence[str | None],
+    label: Label,
+) -> pl.DataFrame:
+    """A `scores/1` table of judgements, in their order, each text seen by the method once.
+
+    Args:
+        scorer: Fitted.
+        votes: The judgements; names are String.
+        pairs: The texts of at least their pairs.
+        whose: Whose reward, one a judgement; None is the population.
+        label: What identifies the pass.
+
+    Raises:
+        FailedError: A margin is no finite number; the rows are named.
+    """
+    plan = _plan(votes, pairs, whose)
+    margin, reward_a, reward_b = _score_range(scorer, plan, 0, votes.height)
     _refuse_not_finite(margin, votes, label)
     frame = votes.select(KEPT).with_columns(
         pl.Series("scored_as", whose, dtype=pl.String),
@@ -131,7 +155,7 @@ def score_pairs(
         run_id=pl.lit(label.run_id),
         method=pl.lit(label.method),
         seed=pl.lit(label.seed, dtype=pl.UInt64),
-        control=pl.lit(control, dtype=SCORES.column("control").dtype),
+        control=pl.lit(None, dtype=SCORES.column("control").dtype),
         n_shots=pl.lit(label.n_shots, dtype=pl.UInt32),
         draw=pl.lit(label.draw, dtype=pl.UInt16),
         variant=pl.lit(label.variant, dtype=pl.String),
@@ -139,7 +163,7 @@ def score_pairs(
     if reward_a is not None:
         rewards = {"reward_a": reward_a, "reward_b": reward_b}
         frame = frame.with_columns(pl.Series(name, values) for name, values in rewards.items())
-    return Scores(conform(frame, SCORES).select(SCORES.names), dropped, notes)
+    return conform(frame, SCORES).select(SCORES.names)
 
 
 def wrong_users(users: Sequence[str], seed: int) -> dict[str | None, str | None]:
@@ -184,8 +208,15 @@ def _plan(votes: pl.DataFrame, pairs: pl.DataFrame, users: Sequence[str | None])
     return ScoringRows(texts, first[pair], second[pair], users)
 
 
+def scorer_of(method: Method) -> RewardScorer | MarginScorer:
+    """The method as what it scores by; TypeError for one that does not keep its contract."""
+    if isinstance(method, MarginScorer | RewardScorer):
+        return method
+    raise TypeError(f"{type(method).__name__} has neither reward nor margin")
+
+
 def _score_range(
-    method: Method, plan: ScoringRows, start: int, stop: int
+    scorer: RewardScorer | MarginScorer, plan: ScoringRows, start: int, stop: int
 ) -> tuple[FloatArray, FloatArray | None, FloatArray | None]:
     """Margins, and rewards of a and b where the method has them, of judgements start to stop.
 
@@ -194,11 +225,9 @@ def _score_range(
     a, b, users = plan.a[start:stop], plan.b[start:stop], plan.users[start:stop]
     if not len(a):
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    if isinstance(method, MarginScorer):
-        return method.margin(plan.texts, a, b, users), None, None
-    if not isinstance(method, RewardScorer):
-        raise TypeError(f"{type(method).__name__} has neither reward nor margin")
-    both = method.reward(plan.texts, np.concatenate([a, b]), [*users, *users])
+    if isinstance(scorer, MarginScorer):
+        return scorer.margin(plan.texts, a, b, users), None, None
+    both = scorer.reward(plan.texts, np.concatenate([a, b]), [*users, *users])
     reward_a, reward_b = both[: stop - start], both[stop - start :]
     return reward_a - reward_b, reward_a, reward_b
 

@@ -1,0 +1,1 @@
+"""What a benchmark costs a person: items, sections, change against a base."""

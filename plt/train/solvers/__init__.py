@@ -1,1 +1,0 @@
-"""Linear algebra under the heads: forms of a Newton step."""
