@@ -88,10 +88,15 @@ def text_digests(texts: Texts) -> NDArray[np.uint8]:
     return np.frombuffer(bytes(digests), dtype=np.uint8).reshape(len(texts), 16)
 
 
+def in_order(votes: pl.DataFrame) -> pl.DataFrame:
+    """The labelled rows of a table in the order that `read_judgements` gives them."""
+    order = [pl.col("user_id").cast(pl.String), pl.col("pair_id"), pl.col("occurrence")]
+    return votes.filter(pl.col("label").is_not_null()).sort(order)
+
+
 def read_judgements(prefs: Preferences) -> Judgements:
     """The labelled judgements of a table as arrays; the order of its rows changes nothing."""
-    order = [pl.col("user_id").cast(pl.String), pl.col("pair_id"), pl.col("occurrence")]
-    votes = prefs.votes.filter(pl.col("label").is_not_null()).sort(order)
+    votes = in_order(prefs.votes)
     pairs = prefs.pairs.sort("pair_id")
     texts, first, second = distinct_texts(pairs)
     index = pairs.select("pair_id").with_row_index("pair")

@@ -15,6 +15,7 @@ posterior, D-optimality's log(1 + s'(m) s) puts the pairs in the order of `weigh
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -32,11 +33,15 @@ Keys: TypeAlias = NDArray[np.uint64]
 BLOCK_ELEMENTS = 1 << 20
 """Most (person, pair) cells that are looked at together: 8 MiB an array."""
 BLOCK_PAIRS = 1 << 13
-NODES = np.arange(-24, 25) / 4
+NODES = np.arange(-48, 49) / 8
 NODE_SHARES = np.exp(-(NODES**2) / 2) / np.exp(-(NODES**2) / 2).sum()
 """The trapezoid rule for a mean over a standard normal. The logistic function is analytic within pi
 of the real line, so the error falls as exp(-2 pi^2 / h), h the step in margins: below 4e-4 up to a
-standard deviation of 10 in margins, and far below for less."""
+standard deviation of 20 in margins, and far below for less."""
+TABLE_MARGIN, TABLE_DEVIATION, TICKS = 32, 16, 16
+"""Margins and deviations up to which means are read off a table, and its ticks a unit."""
+SMALL_DEVIATION = 1e-3
+"""In the place of 0 in that table, whose entries are as good as constant below."""
 EQUAL = 1e-9
 """Values that differ by less, relatively, are equal, and the first pair wins: matrix products round
 by the shape of the block."""
@@ -55,22 +60,63 @@ def value(criterion: Criterion, margin: FloatArray, variance: FloatArray) -> Flo
     if criterion == "weighted":
         share = np.exp(-np.abs(margin))
         return np.asarray(variance * share / (1 + share) ** 2)
+    size, deviation = np.abs(margin).ravel(), np.sqrt(variance).ravel()
+    inside = (size < TABLE_MARGIN) & (deviation < TABLE_DEVIATION)
+    found = np.empty(len(size))
+    found[inside] = _tabulated(criterion, size[inside], deviation[inside])
+    outside = ~inside
+    found[outside] = averaged(criterion, size[outside], deviation[outside])
+    return found.reshape(margin.shape)
+
+
+def averaged(criterion: Criterion, margin: FloatArray, deviation: FloatArray) -> FloatArray:
+    """`value` of the criteria that are means over N(margin, deviation^2), by summation.
+
+    Raises:
+        ValueError: The criterion is no such mean.
+    """
     if criterion not in ("d-optimal", "information"):
-        raise ValueError(f"{criterion!r} is no function of margin and variance")
-    deviation = np.sqrt(variance)
+        raise ValueError(f"{criterion!r} is no mean over margins")
+    # Both sides are worth the same, and small probabilities keep their digits.
+    margin = -np.abs(margin)
     mean, spent = np.zeros_like(margin), np.zeros_like(margin)
     for node, share in zip(NODES, NODE_SHARES, strict=True):
         probability = expit(margin + node * deviation)
         if criterion == "d-optimal":
-            mean += share * np.log1p(probability * (1 - probability) * variance)
+            mean += share * np.log1p(probability * (1 - probability) * deviation**2)
         else:
             mean += share * probability
             spent += share * _entropy(probability)
     return mean if criterion == "d-optimal" else np.maximum(_entropy(mean) - spent, 0.0)
 
 
+@cache
+def _table(criterion: Criterion) -> FloatArray:
+    """`averaged` over the variance, which is smooth where the variance is small."""
+    size = np.arange(TABLE_MARGIN * TICKS + 1)[:, None] / TICKS
+    deviation = np.arange(TABLE_DEVIATION * TICKS + 1)[None] / TICKS
+    size, deviation = np.broadcast_arrays(size, np.maximum(deviation, SMALL_DEVIATION))
+    return averaged(criterion, size, deviation) / deviation**2
+
+
+def _tabulated(criterion: Criterion, size: FloatArray, deviation: FloatArray) -> FloatArray:
+    """`averaged` by linear interpolation in both, within a part in a thousand."""
+    table = _table(criterion)
+    rest, part = size * TICKS, deviation * TICKS
+    row, column = rest.astype(np.int64), part.astype(np.int64)
+    rest -= row
+    part -= column
+    flat, width = table.ravel(), table.shape[1]
+    corner = row * width + column
+    near = flat[corner]
+    near += (flat[corner + 1] - near) * part
+    far = flat[corner + width]
+    far += (flat[corner + width + 1] - far) * part
+    return np.asarray((near + (far - near) * rest) * deviation**2)
+
+
 def _entropy(probability: FloatArray) -> FloatArray:
-    return np.asarray(entr(probability) + entr(1 - probability))
+    return np.asarray(entr(probability) + entr(np.maximum(1 - probability, 0.0)))
 
 
 def next_pairs(
@@ -197,8 +243,11 @@ def doubt(placement: Placement, pool: FloatArray) -> FloatArray:
     """The share of a pool on which each person is expected to take the other side, shape (U,).
 
     The mean of `other_side` over the pairs. Asking may stop when it is small enough, which takes
-    no answers that are kept back. It is as good as the posterior: too low where the population is
-    not Gaussian or the prior too narrow, too high where the prior is too wide.
+    no answers that are kept back. It is as good as the model. With weighted questions and the
+    population as prior, simulated people who were asked until it was .10 were misjudged on .09 to
+    .10 of the pairs, of heavy-tailed coordinates on .11. It is far too low where rewards are not
+    linear in phi (squared distances: .31 at .15) or the prior is much wider than people are (.15
+    at .10 where three times as wide).
 
     Args:
         placement: Of U people.

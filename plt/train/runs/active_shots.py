@@ -5,8 +5,10 @@ from hashlib import blake2b
 
 import numpy as np
 
+from plt.data.tables.preferences import Preferences
 from plt.train.heads.head_table import user_problems
 from plt.train.heads.selection import Criterion, Keys, answered, next_own
+from plt.train.judgements import in_order, read_judgements
 from plt.train.method import IntArray, Judgements, Placed
 
 BATCH_SHARE = 10
@@ -53,6 +55,16 @@ def active_order(
     order = np.full(len(pool), -1)
     order[rows] = place
     return order
+
+
+def active_places(
+    method: Placed, answers: Preferences, n_shots: int, criterion: Criterion, seed: int
+) -> IntArray:
+    """As `active_order`, of the rows of a table, shape (rows,)."""
+    rows = in_order(answers.votes.with_row_index("row"))["row"].to_numpy()
+    places = np.full(answers.votes.height, -1)
+    places[rows] = active_order(method, read_judgements(answers), n_shots, criterion, seed)
+    return places
 
 
 def person_keys(users: Sequence[str], seed: int) -> Keys:

@@ -26,7 +26,7 @@ from plt.train.method import (
 )
 from plt.train.methods.personal.individual import Individual
 from plt.train.registry import METHODS, make_method
-from plt.train.runs.active_shots import active_order
+from plt.train.runs.active_shots import active_order, active_places
 from tests.contracts.population import population
 
 PLACED = ("pref", "lore", "eb-shrinkage", "p-rm", "individual")
@@ -179,6 +179,24 @@ def test_the_posterior_is_around_where_adapt_puts_people(
         assert after < before
     order = active_order(method, answers, 6, "weighted", 0)
     assert sorted(order[order >= 0]) == list(range(6))
+
+
+def test_places_are_those_of_the_rows_of_a_table(compute: Compute, tmp_path: Path) -> None:
+    prefs = population()
+    ctx = TrainContext(0, tmp_path, compute)
+    settings = {"iterations": 1, "variance": 1.0}
+    method = make_method("eb-shrinkage", settings).fit(training_view(prefs), ctx)
+    assert isinstance(method, Placed)
+    unseen = prefs.filter(pl.col("user_split") == "unseen")
+    places = active_places(method, unseen, 6, "weighted", 0)
+    assert sorted(places[places >= 0]) == list(range(6))
+    turned = replace(unseen, votes=unseen.votes.reverse())
+    assert active_places(method, turned, 6, "weighted", 0).tolist() == places[::-1].tolist()
+    silent = pl.when(pl.Series(places) == 0).then(None).otherwise(pl.col("label"))
+    fewer = replace(unseen, votes=unseen.votes.with_columns(label=silent))
+    again = active_places(method, fewer, 6, "weighted", 0)
+    assert again[places == 0].tolist() == [-1]
+    assert (again >= 0).sum() == 6
 
 
 def test_whoever_has_no_coordinates_says_so() -> None:
