@@ -76,6 +76,7 @@ def adapt(
     n_shots: Sequence[int] = N_SHOTS,
     draws: int = 5,
     apart: str = "auto",
+    select: str = "random",
     baselines: bool = True,
     out: str | Path | None = None,
     runs: str | Path | None = None,
@@ -98,6 +99,8 @@ def adapt(
         draws: How often the answers of each number are drawn.
         apart: What shots and questions of a person do not share: ``auto``, ``group``,
             ``response`` or ``pair``.
+        select: Who chooses the answers: ``random``, or a criterion of the run's own,
+            ``uncertainty``, ``weighted``, ``d-optimal`` or ``information``.
         baselines: Adapt what heads are measured by too, fitted where it is not there.
         out: Folder of the only run.
         runs: Folder that runs are made in; by default ``$PLT_RUNS``, else ``runs``.
@@ -124,12 +127,14 @@ def adapt(
     from plt.study.make_run import Session
     from plt.study.newcomer_baselines import with_baselines
     from plt.study.newcomer_tables import other_table, own_table
+    from plt.train.heads.selection import check_criterion
     from plt.train.method import silent, unheard
 
     check_whole(0, seed=seed, **{f"n_shots[{i}]": n for i, n in enumerate(n_shots)})
     check_whole(1, draws=draws, batch_size=batch_size)
     say = report or unheard
-    asked = Asked(tuple(sorted({int(n) for n in n_shots})), int(draws), check_apart(apart))
+    sizes = tuple(sorted({int(n) for n in n_shots}))
+    asked = Asked(sizes, int(draws), check_apart(apart), check_criterion(select))
     paths = _paths(run)
     trained = [load_run(path) for path in paths]
     if data is None:

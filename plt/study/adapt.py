@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from plt.data.identity import Identity
     from plt.data.run import Run
     from plt.data.splitting.shots import Apart, Newcomers
+    from plt.train.heads.selection import Criterion
     from plt.train.method import MethodCard
     from plt.train.runs.fitted_run import FittedRun
 
@@ -33,11 +34,14 @@ class Asked:
         n_shots: Numbers of answers, ascending; 0 is always among what is scored.
         draws: How often the answers of each number are drawn.
         apart: As `plt.data.splitting.shots.newcomers`.
+        select: ``random`` draws answers, the same for all runs; every other criterion of
+            `plt.train.heads.selection` lets each run choose its own, one after the other, once.
     """
 
     n_shots: tuple[int, ...]
     draws: int
     apart: Apart = "auto"
+    select: Criterion = "random"
 
     def __post_init__(self) -> None:
         from plt.data.splitting.shots import MAX_DRAWS
@@ -48,10 +52,17 @@ class Asked:
             )
 
     @property
+    def chosen(self) -> bool:
+        """Whether a run chooses what is asked."""
+        return self.select != "random"
+
+    @property
     def config(self) -> dict[str, Any]:
         """The part of a run's identity that was asked for."""
         sizes = sorted({0, *self.n_shots})
-        return {"n_shots": ",".join(map(str, sizes)), "draws": self.draws, "apart": self.apart}
+        draws = 1 if self.chosen else self.draws
+        found = {"n_shots": ",".join(map(str, sizes)), "draws": draws, "apart": self.apart}
+        return found | ({"select": self.select} if self.chosen else {})
 
 
 @dataclass(frozen=True)
@@ -162,7 +173,11 @@ def adapt(paths: Sequence[Path], asked: Asked, session: Session) -> AdaptOutcome
     made: list[Adapted] = []
     failed: list[Failed] = []
     for path, run in zip(paths, runs, strict=True):
-        job = _Job(path, run, asked, people, session, notes)
+        own, said = _asked_of(run, asked)
+        if said:
+            session.report(said)
+        # Answers drawn at random are those of the same line without a choice, and so is the run.
+        job = _Job(path, run, own, people, session, (*notes, said) if own.chosen else notes)
         try:
             made.append(_made(job))
         except PltError as error:
@@ -172,6 +187,25 @@ def adapt(paths: Sequence[Path], asked: Asked, session: Session) -> AdaptOutcome
             failed.append(Failed(job.label, reason, error.exit_code))
             session.report(f"{job.label}: failed: {reason}")
     return AdaptOutcome(tuple(made), tuple(failed))
+
+
+def _asked_of(run: Run, asked: Asked) -> tuple[Asked, str]:
+    """What a run is shown, and what must be said of who chose it, if anything."""
+    from plt.train.method import Placed
+    from plt.train.registry import load_class, method_card
+
+    method = run.identity.method
+    if not asked.chosen or not method_card(method).personal:
+        return replace(asked, select="random"), ""
+    if issubclass(load_class(method_card(method).target), Placed):
+        return asked, (
+            f"{method} chose which answers it was shown (--select {asked.select}), once: other runs"
+            " were shown others, and draws of answers have no part in its intervals"
+        )
+    return replace(asked, select="random"), (
+        f"{method} cannot choose what to ask (--select {asked.select}), since it does not say how"
+        " sure it is of a person: its answers were drawn at random"
+    )
 
 
 def _refuse_blind(runs: Sequence[Run]) -> None:
@@ -238,19 +272,34 @@ def _score_all(run: Run, job: _Job) -> None:
     ctx = TrainContext(session.seed, run.work, compute, session.people, before_checkpoint=held)
     kept = run.work / CHECKPOINTS / "adapt"
     kept.mkdir(parents=True, exist_ok=True)
-    plan = shown_of(card, job.asked.n_shots, job.asked.draws, everything=job.method == BOUND)
+    people = _people(job, fitted)
+    draws = 1 if job.asked.chosen else job.asked.draws
+    plan = shown_of(card, job.asked.n_shots, draws, everything=job.method == BOUND)
     frames: list[pl.DataFrame] = []
     for number, shown in enumerate(plan):
         progress("adapting to new people", number, len(plan))
         path = kept / f"{shown.name}.parquet"
         if not path.exists():
-            found = score_newcomers(fitted.method, job.people, shown, ctx, label, card)
+            found = score_newcomers(fitted.method, people, shown, ctx, label, card)
             held()
             with atomic_path(path) as temporary:
                 found.frame.write_parquet(temporary)
         frames.append(pl.read_parquet(path))
     progress("adapting to new people", len(plan), len(plan))
     _write(run, job, pl.concat(frames), card)
+
+
+def _people(job: _Job, fitted: FittedRun) -> Newcomers:
+    """Those of the job, with the order in which the run asks them where it chooses."""
+    from plt.train.method import Placed
+    from plt.train.runs.active_shots import active_places
+
+    if not job.asked.chosen or not isinstance(fitted.method, Placed):
+        return job.people
+    most = max(job.asked.n_shots, default=0)
+    answers, seed = job.people.answers, job.session.seed
+    chosen = active_places(fitted.method, answers, most, job.asked.select, seed)
+    return replace(job.people, chosen=chosen)
 
 
 def _refuse_known(fitted: FittedRun, people: Newcomers) -> None:

@@ -101,6 +101,7 @@ def _condition(identity: Identity, record: Mapping[str, Any]) -> Condition:
         train_size=identity.config.get("train_size"),
         train_size_of=identity.config.get("train_size_of"),
         rows_a_user=record.get("training", {}).get("rows_a_user"),
+        select=identity.config.get("select"),
     )
 
 

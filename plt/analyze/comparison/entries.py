@@ -17,6 +17,7 @@ class Condition:
         train_size: Training rows that were drawn; None is all of them.
         train_size_of: ``total`` or ``user``, with `train_size`.
         rows_a_user: Mean training rows of a user.
+        select: By what criterion it chose the answers of new people.
     """
 
     model: str | None = None
@@ -24,6 +25,7 @@ class Condition:
     train_size: int | None = None
     train_size_of: str | None = None
     rows_a_user: float | None = None
+    select: str | None = None
 
     @property
     def size(self) -> tuple[int | None, str | None]:
@@ -62,8 +64,9 @@ class Entry:
 def named(entries: Sequence[Entry]) -> list[Entry]:
     """Entries called by their method, and where methods repeat by what tells them apart.
 
-    That is the model and the training size where these differ, then the start of the run id, then
-    whose reward it is where all judgements were scored as one person, and at last a number.
+    That is the model and the training size where these differ, who chose the answers, then the
+    start of the run id, then whose reward it is where all judgements were scored as one person, and
+    at last a number.
     """
     methods = Counter(entry.method for entry in entries)
     models = {entry.condition.model for entry in entries if entry.condition.model is not None}
@@ -76,6 +79,8 @@ def named(entries: Sequence[Entry]) -> list[Entry]:
                 parts.append(entry.condition.model)
             if len(sizes) > 1:
                 parts.append(entry.condition.size_label)
+            if entry.condition.select is not None:
+                parts.append(entry.condition.select)
         first.append(", ".join(parts))
     repeated = Counter(first)
     runs = Counter((entry.method, entry.run_id) for entry in entries)

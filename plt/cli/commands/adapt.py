@@ -44,6 +44,13 @@ def command(
         str,
         typer.Option("--apart", help="Shots and questions share no: auto, group, response, pair."),
     ] = "auto",
+    select: Annotated[
+        str,
+        typer.Option(
+            "--select",
+            help="Who chooses the answers: random, uncertainty, weighted, d-optimal, information.",
+        ),
+    ] = "random",
     baselines: Annotated[
         bool,
         typer.Option("--baselines/--no-baselines", help="Adapt what heads are measured by too."),
@@ -76,6 +83,10 @@ def command(
     for every run, smaller draws inside larger ones. Who has fewer than n answers is left out at n,
     and counted.
 
+    With --select a run that can say how sure it is of a person (pref, lore, eb-shrinkage, p-rm,
+    individual) chooses which of the other answers it is shown, one after the other; weighted is the
+    best in simulations, and on raters of jokes none was worth more than half a point.
+
     Prints the path of each run, one a line; learning curves are shown on stderr. With baselines,
     heads are measured beside vanilla, a model of each person's answers alone (also of all of them),
     vanilla fine-tuned on them, and the most similar known user.
@@ -95,9 +106,10 @@ def command(
     from plt.study.make_run import Session
     from plt.study.newcomer_baselines import with_baselines
     from plt.study.newcomer_tables import other_table, own_table
+    from plt.train.heads.selection import check_criterion
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
-    asked = Asked(parse_shots(n_shots), draws, check_apart(apart))
+    asked = Asked(parse_shots(n_shots), draws, check_apart(apart), check_criterion(select))
     paths, named = _runs_and_data(run, data)
     trained = [load_run(path) for path in paths]
     if named is None:

@@ -37,6 +37,8 @@ class Newcomers:
         apart: In which units no answer of a person meets a question of the same person.
         left_out: Reason to number of judgements of unseen people that are neither.
         notes: What a reader must know, in sentences.
+        chosen: The place of each answer where somebody chose what to ask, shape (answers,), -1 for
+            never; None leaves it to the draws.
     """
 
     questions: Preferences
@@ -45,6 +47,7 @@ class Newcomers:
     apart: tuple[str, ...]
     left_out: Mapping[str, int]
     notes: tuple[str, ...]
+    chosen: NDArray[np.int64] | None = None
 
     def count(self) -> dict[str, int]:
         """How many answers each of `users` has that may be shown."""
@@ -82,7 +85,8 @@ class Newcomers:
         wanted = pl.Series(self.enough(n_shots), dtype=pl.String)
         shown = self.answers.votes["user_id"].cast(pl.String).is_in(wanted.implode())
         if n_shots is not ALL:
-            shown &= pl.Series(places(self.answers.votes, draw, seed) < n_shots)
+            place = places(self.answers.votes, draw, seed) if self.chosen is None else self.chosen
+            shown &= pl.Series((place >= 0) & (place < n_shots))
         found = self.answers.filter(pl.lit(shown))
         train = pl.lit("train").cast(found.votes.schema["split"])
         return replace(found, votes=found.votes.with_columns(split=train))

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import entr, expit, ndtr
 
+from plt.errors import UsageError
 from plt.train.heads.newton import Problems
 from plt.train.method import FloatArray, IntArray, Placement
 
@@ -45,6 +46,20 @@ SMALL_DEVIATION = 1e-3
 EQUAL = 1e-9
 """Values that differ by less, relatively, are equal, and the first pair wins: matrix products round
 by the shape of the block."""
+
+
+def check_criterion(name: str) -> Criterion:
+    """The criterion of that name.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for criterion in CRITERIA:
+        if name == criterion:
+            return criterion
+    raise UsageError(
+        f"--select is '{name}'; known are {', '.join(CRITERIA)}", hint=f"--select {DEFAULT}"
+    )
 
 
 def value(criterion: Criterion, margin: FloatArray, variance: FloatArray) -> FloatArray:
