@@ -84,8 +84,8 @@ def command(
     and counted.
 
     With --select a run that can say how sure it is of a person (pref, lore, eb-shrinkage, p-rm,
-    individual) chooses which of the other answers it is shown, one after the other; weighted is the
-    best in simulations, and on raters of jokes none was worth more than half a point.
+    individual) chooses which of the other answers it is shown, one after the other. In simulations
+    weighted is the best or as good; with raters of jokes no choice gained more than a point.
 
     Prints the path of each run, one a line; learning curves are shown on stderr. With baselines,
     heads are measured beside vanilla, a model of each person's answers alone (also of all of them),

@@ -77,14 +77,17 @@ def test_doubt_is_calibrated_where_people_are_what_the_prior_says() -> None:
 
 
 def test_on_jokes_the_choice_of_questions_is_worth_almost_nothing() -> None:
-    """Real people: at most a point over chance, and nothing is left of it at 40 answers."""
+    """1,200 real people: half a point over chance, a quarter at 40 answers.
+
+    A plain matrix factorisation that is told the same answers to random questions gains less.
+    """
     rows = {(row["by"], row["n"]): row for row in stored()["jokes"]}
     for n in (5, 10, 20, 40):
         assert 0.005 < rows["random", n]["gain"] < 0.04
-        assert abs(rows[DEFAULT, n]["over random"]) < 0.01
+        assert 0.0 < rows[DEFAULT, n]["over random"] < 0.01
         assert rows[DEFAULT, n]["worse than generic"] > 0.3
         for name in ("truncated SVD", "NMF"):
-            assert rows[name, n]["over random"] < -0.005
+            assert rows[name, n]["over random"] < -0.004
     assert abs(rows[DEFAULT, 40]["over random"]) < 0.005
 
 
