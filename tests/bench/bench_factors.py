@@ -15,15 +15,13 @@ from plt.train.heads.factor_fit import (
     FactorRows,
     Factors,
     Penalties,
-    descend,
     fit_best,
     random_factors,
-    user_averaged,
 )
-from plt.train.heads.newton import Problems
+from plt.train.heads.newton import Problems, user_averaged
 from plt.train.heads.vote_svd import VoteMatrix, regressed, vote_factors, with_vote_factors
 from plt.train.method import FloatArray
-from plt.train.methods.personal.lore import FIT_RATE, FIT_STEPS, TEMPERATURE
+from plt.train.methods.personal.lore import FIT_RATE, FIT_STEPS, TEMPERATURE, descend
 
 N_USERS, N_PAIRS, DIM, RANK = 1000, 50, 384, 5
 N_TEXTS = 2000

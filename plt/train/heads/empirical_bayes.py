@@ -1,18 +1,25 @@
 """Empirical Bayes: a Gaussian prior over users' heads, learnt from all of them by EM.
 
 Users' heads are draws w_u ~ N(mean, F F'). The E step is Laplace's approximation of each user's
-posterior (the map of `heads.maximise` in the coordinates z = F'x, where the prior is standard
+posterior (the map of `newton.maximise` in the coordinates z = F'x, where the prior is standard
 normal), the M step sets mean and covariance to the moments of those posteriors (Laird and Ware
-1982 for the linear model). No d x d matrix a user is ever made: a user's posterior covariance in z
-is I - Z' W Z with W of shape (rows, rows), and only the sum over users of Z' W Z is kept.
+1982 for the linear model). Where a user has fewer rows than the prior directions, no k x k matrix
+of that user is made: the posterior covariance in z is I - Z' W Z with W of shape (rows, rows), and
+only the sum over users of Z' W Z is kept.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from plt.train.heads.newton import Batch, Form, Posterior, Primal, Problems, form_of, maximise
+from plt.train.heads.newton import Block, Posterior, Problems, maximise
 from plt.train.method import FloatArray
+from plt.train.solvers.forms import Dual, Form, Paired, cholesky, inverse_lower
+
+FEW_TEXTS = 512
+"""Texts up to which Z' W Z is summed as a table of texts by texts, whatever the directions."""
+SUBSPACE_STEPS, SPARE = 4, 32
+"""Of the search for leading directions: rounds, and directions beside those that are wanted."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +40,18 @@ def shrunken_heads(problems: Problems, prior: Prior) -> FloatArray:
 
     A group without rows gets the mean of the prior; a factor of 0 gives everybody the mean.
     """
-    heads = np.zeros((len(problems.sizes), len(prior.mean)))
-    for groups in problems.batches():
-        batch, offset = _whitened(problems.padded(groups), prior)
-        form = form_of(batch.x)
-        fit = maximise(form, batch, np.ones(len(groups)), offset)
-        heads[groups] = prior.mean + form.weights(fit.coordinates) @ prior.factor.T
-    return heads
+    whitened, offset = problems.mapped(prior.factor), problems.margins(prior.mean)
+    z = np.zeros((len(problems.sizes), prior.factor.shape[1]))
+    for block in whitened.blocks():
+        form = whitened.form(block)
+        fit = maximise(form, block, np.ones(len(block)), offset_of(block, offset))
+        z[block.groups] = form.weights(fit.coordinates)
+    return prior.mean + z @ prior.factor.T
+
+
+def offset_of(block: Block, margins: FloatArray) -> FloatArray:
+    """Margins of a problem's rows, (N,), for the rows of a block: shape (U, n)."""
+    return margins[block.rows] if len(margins) else np.zeros(block.rows.shape)
 
 
 def moments(weights: FloatArray) -> Prior:
@@ -61,51 +73,129 @@ def fit_prior(problems: Problems, start: Prior, iterations: int) -> Prior:
     Args:
         problems: The training rows of U users.
         start: Where EM starts; directions outside its factor stay without variance.
-        iterations: How many steps; each costs about four passes of N d^2 operations.
+        iterations: How many steps.
 
     Returns:
         The prior after the last M step.
     """
-    prior = start
+    if iterations == 0:
+        return start
+    prior, rest = _in_sight(problems, start)
+    starts: _Starts | None = None
     for _ in range(iterations):
-        n_groups = len(problems.sizes)
         k = prior.factor.shape[1]
-        total = np.zeros(k)
-        second = np.zeros((k, k))
-        learnt = np.zeros((k, k))
-        for groups in problems.batches():
-            batch, offset = _whitened(problems.padded(groups), prior)
-            form = form_of(batch.x)
-            ones = np.ones(len(groups))
-            fit = maximise(form, batch, ones, offset)
-            z = form.weights(fit.coordinates)
-            total += z.sum(axis=0)
-            second += z.T @ z
-            learnt += variance_removed(form, fit, ones)
-        mean = total / n_groups
-        covariance = np.eye(k) + (second - learnt) / n_groups - np.outer(mean, mean)
-        prior = Prior(
-            prior.mean + prior.factor @ mean, prior.factor @ np.linalg.cholesky(covariance)
-        )
-    return prior
+        whitened, offset = problems.mapped(prior.factor), problems.margins(prior.mean)
+        learnt = Learnt(whitened)
+        z = np.zeros((len(problems.sizes), k))
+        found = []
+        for number, block in enumerate(whitened.blocks()):
+            form = whitened.form(block)
+            ones = np.ones(len(block))
+            begin = None if starts is None else starts.of(number, form, block)
+            fit = maximise(form, block, ones, offset_of(block, offset), begin)
+            z[block.groups] = form.weights(fit.coordinates)
+            found.append(fit.coordinates)
+            learnt.add(form, block, fit, ones)
+        mean = z.mean(axis=0)
+        covariance = np.eye(k) + (z.T @ z - learnt.total()) / len(z) - np.outer(mean, mean)
+        lower = np.linalg.cholesky(covariance)
+        starts = _Starts(found, np.linalg.solve(lower, (z - mean).T).T)
+        prior = Prior(prior.mean + prior.factor @ mean, prior.factor @ lower)
+    return Prior(prior.mean, np.concatenate([prior.factor, rest], axis=1))
 
 
-def _whitened(batch: Batch, prior: Prior) -> tuple[Batch, FloatArray]:
-    """Differences in the coordinates of the prior, and the margin of its mean."""
-    n_groups, width, d = batch.x.shape
-    flat = batch.x.reshape(-1, d)
-    z = (flat @ prior.factor).reshape(n_groups, width, prior.factor.shape[1])
-    return Batch(z, batch.label, batch.weight), (flat @ prior.mean).reshape(n_groups, width)
+def _in_sight(problems: Problems, prior: Prior) -> tuple[Prior, FloatArray]:
+    """The prior in the directions that some difference has, and the factor of the others.
+
+    T texts differ in T - 1 directions at most; in the others every posterior is the prior.
+    """
+    whitened = problems.mapped(prior.factor).features
+    k = prior.factor.shape[1]
+    if not 0 < len(whitened) <= k:
+        return prior, np.zeros((len(prior.mean), 0))
+    turn = np.linalg.qr((whitened[1:] - whitened[0]).T, mode="complete")[0]
+    factor, seen = prior.factor @ turn, len(whitened) - 1
+    return Prior(prior.mean, factor[:, :seen]), factor[:, seen:]
 
 
-def variance_removed(form: Form, fit: Posterior, ones: FloatArray) -> FloatArray:
-    """Sum over groups of I minus the posterior covariance, shape (k, k)."""
-    if isinstance(form, Primal):
-        inverse = np.linalg.inv(form.hessian(fit.curvature, ones))
-        return np.asarray(len(inverse) * np.eye(inverse.shape[1]) - inverse.sum(axis=0))
-    lower = np.linalg.cholesky(form.inner(fit.curvature, ones))
-    # The eigenvalues of `inner` are at least 1, so the inverse is safe; it is small, and a product
-    # with it is many times faster than a solve with as many right-hand sides as features.
-    rows = np.linalg.inv(lower) @ (np.sqrt(fit.curvature)[:, :, None] * form.x)
-    flat = rows.reshape(-1, rows.shape[2])
-    return np.asarray(flat.T @ flat)
+def leading_directions(problems: Problems, k: int, seed: int) -> tuple[FloatArray, float]:
+    """The k directions in which the differences of all rows vary most, about their origin.
+
+    Subspace iteration (Halko et al. 2011, algorithm 4.4), without a table of features by features.
+
+    Returns:
+        Orthonormal columns of shape (d, k), and their share of the mean |x|^2.
+    """
+    rng = np.random.default_rng([seed, 0])
+    rows = Paired(problems.features, problems.a, problems.b)
+    block = rng.normal(size=(problems.features.shape[1], k + SPARE))
+    for _ in range(SUBSPACE_STEPS):
+        block = np.linalg.qr(rows.curved_times(problems.weight, block))[0]
+    sizes, turn = np.linalg.eigh(block.T @ rows.curved_times(problems.weight, block))
+    total = problems.pooled_scale() ** 2 * problems.weight.sum()
+    return block @ turn[:, ::-1][:, :k], float(sizes[::-1][:k].sum() / total)
+
+
+@dataclass(frozen=True)
+class _Starts:
+    """Where the last E step ended, in the coordinates of the prior after it.
+
+    Attributes:
+        found: Coordinates in the form of each block.
+        z: Shape (U, k).
+    """
+
+    found: list[FloatArray]
+    z: FloatArray
+
+    def of(self, number: int, form: Form, block: Block) -> FloatArray:
+        """For the next search in a block."""
+        # The coordinates of `Dual` are the slopes of the rows, whatever the prior.
+        return self.found[number] if isinstance(form, Dual) else self.z[block.groups]
+
+
+class Learnt:
+    """Sum over groups of I minus the posterior covariance in the coordinates of z.
+
+    Args:
+        problems: On the features z, shape (T, k).
+    """
+
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
+        n_texts, k = problems.features.shape
+        self.by_texts = n_texts <= FEW_TEXTS
+        self.direct = np.zeros((k, k))
+        self.texts = np.zeros(n_texts**2 if self.by_texts else 0)
+
+    def add(self, form: Form, block: Block, fit: Posterior, l2: FloatArray) -> None:
+        """Groups with the posterior `fit`."""
+        if not isinstance(form, Dual):
+            relative = np.asarray(form.hessian(fit.curvature, l2) / l2[:, None, None])
+            root = inverse_lower(cholesky(relative))
+            flat = root.reshape(-1, root.shape[2])
+            self.direct += len(root) * np.eye(root.shape[2]) - flat.T @ flat
+            return
+        # The eigenvalues of `inner` are at least 1, so the inverse is safe.
+        rows = inverse_lower(cholesky(form.inner(fit.curvature, l2)))
+        rows *= np.sqrt(fit.curvature / l2[:, None])[:, None, :]
+        if self.by_texts:
+            self._spread(block, rows.transpose(0, 2, 1) @ rows)
+        else:
+            flat = (rows @ form.x).reshape(-1, form.x.shape[2])
+            self.direct += flat.T @ flat
+
+    def total(self) -> FloatArray:
+        """Shape (k, k)."""
+        if not self.by_texts:
+            return self.direct
+        z = self.problems.features
+        return np.asarray(self.direct + z.T @ (self.texts.reshape(len(z), len(z)) @ z))
+
+    def _spread(self, block: Block, between: FloatArray) -> None:
+        """Adds A' W A, A the rows' signed texts."""
+        n_texts = len(self.problems.features)
+        a, b = self.problems.a[block.rows], self.problems.b[block.rows]
+        for sign, left, right in ((1, a, a), (1, b, b), (-1, a, b), (-1, b, a)):
+            cells = (left[:, :, None] * n_texts + right[:, None, :]).ravel()
+            self.texts += sign * np.bincount(cells, between.ravel(), n_texts**2)

@@ -13,21 +13,21 @@ norm of the (U, d) matrix of heads (Srebro et al. 2005). A loss that mixes each 
 one is no special case: the generic user is a group of its own that has every row.
 
 Everything is float64; the cost of a step is that of one product of the items with V and one back,
-and of N K beside it, whoever and however many the users are.
+and at most of N K beside it, whoever and however many the users are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import sparse
 from scipy.optimize import minimize
-from scipy.special import expit, softmax
+from scipy.special import softmax
 
 from plt.errors import FailedError
 from plt.train.heads.newton import Problems
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS
-from plt.train.method import FloatArray
+from plt.train.method import FloatArray, IntArray
 
 L2_GRID = (10.0, 3.0, 1.0, 0.3, 0.1, 0.03)
 """From strong to weak, half a decade apart, on features whose differences have mean square 1."""
@@ -39,12 +39,18 @@ LOGIT_PRECISION = 1.0
 MAX_ITERATIONS = 1000
 TOLERANCE = 1e-7
 """Relative decrease of the objective below which a step is the last."""
+LIMIT = 1
+"""What scipy calls an end by the number of steps."""
 MEMORY = 20
 """Pairs of steps that L-BFGS keeps."""
 MEAN_CURVATURE = 0.2
 """s(m) s(-m) at margins of about 1."""
 SAMPLE_OVER_DIM = 8
 """Rows a dimension from which the curvature is estimated."""
+MOST_CELLS = 16
+"""Users by items a row, up to which they are a table."""
+PART_CELLS, PART_ROWS = 1 << 17, 1 << 14
+"""Of a part of the users: about a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,7 @@ class FactorFit:
         iterations: Steps of L-BFGS.
         l2: The penalty that was chosen or given.
         by_validation: Whether validation rows chose it.
+        limited: Whether the most steps ended it and not the tolerance.
     """
 
     factors: Factors
@@ -92,19 +99,24 @@ class FactorFit:
     iterations: int
     l2: float = float("nan")
     by_validation: bool = False
+    limited: bool = False
 
     def describe(self, given: bool) -> str:
         """How the fit came about, in one line for the notes of a run."""
         how = "by validation" if self.by_validation else "by default: few validation rows"
         chosen = "as set" if given else f"chosen {how}"
-        return f"penalty l2 = {self.l2:g}, {chosen}; {self.iterations} steps of L-BFGS"
+        end = ", the most that are made: it had not converged" if self.limited else ""
+        return f"penalty l2 = {self.l2:g}, {chosen}; {self.iterations} steps of L-BFGS{end}"
 
 
 class FactorRows:
     """The rows of U groups in the form in which a step costs least.
 
-    A row's difference is `incidence @ items`: items are the distinct texts, or the differences of
-    the distinct pairs where those are fewer.
+    A row's difference is that of two items: items are the distinct texts, or the differences of the
+    distinct pairs and nothing, where those are fewer. What a row needs of its user and of its items
+    is a number, w_u . V item, wherever users by items are not many more than rows; else it is K
+    numbers of each. Either way users are taken a part at a time, so that what a step touches stays
+    near the processor: else a fit of ten times as many users takes twenty times as long.
 
     Args:
         problems: One group a user; its features are divided by `scale`.
@@ -116,43 +128,102 @@ class FactorRows:
 
     def __init__(self, problems: Problems, scale: float) -> None:
         texts, ends = np.unique(np.stack([problems.a, problems.b]), return_inverse=True)
-        a, b = ends.reshape(2, -1)
-        pairs, pair = np.unique(a * len(texts) + b, return_inverse=True)
-        ones, row = np.ones(len(a)), np.arange(len(a))
+        self.a, self.b = ends.reshape(2, -1)
+        pairs, pair = np.unique(self.a * len(texts) + self.b, return_inverse=True)
         x = problems.features[texts].astype(np.float64) / scale
         if not np.isfinite(x).all():
             raise FailedError("factors cannot be fitted: the features are not finite numbers")
         if len(pairs) < len(texts):
-            self.items = x[pairs // len(texts)] - x[pairs % len(texts)]
-            entries = (ones, (row, pair.reshape(-1)))
-        else:
-            self.items = x
-            entries = (
-                np.concatenate([ones, -ones]),
-                (np.concatenate([row, row]), np.concatenate([a, b])),
-            )
-        self.incidence = sparse.csr_array(entries, shape=(len(a), len(self.items)))
-        self.onto_items = sparse.csr_array(self.incidence.T)
-        self.onto_users = sparse.csr_array(
-            (ones, row, problems.starts), shape=(len(problems.sizes), len(row))
-        )
-        self.user = np.repeat(np.arange(len(problems.sizes)), problems.sizes)
-        self.label = problems.label
-        self.weight = problems.weight
+            self.a, self.b = pair.reshape(-1), np.full(len(pair), len(pairs))
+            x = np.concatenate([x[pairs // len(texts)] - x[pairs % len(texts)], 0 * x[:1]])
+        self.items = x
+        self.starts, self.user = problems.starts, problems.owner
+        self.label, self.weight = problems.label, problems.weight
+        self.by_cells = len(problems.sizes) * len(x) <= MOST_CELLS * len(self.a)
+        self.parts = list(self._parts())
 
     def __len__(self) -> int:
         return len(self.label)
 
+    @property
+    def totals(self) -> FloatArray:
+        """Weight of each group's rows, shape (U,)."""
+        return np.bincount(self.user, self.weight, len(self.starts) - 1).astype(np.float64)
+
+    def differences(self, rows: slice) -> FloatArray:
+        """X of some rows, shape (n, d)."""
+        return np.asarray(self.items[self.a[rows]] - self.items[self.b[rows]])
+
     def margins(self, factors: Factors) -> FloatArray:
         """w_u . V x of every row, shape (N,)."""
-        z = self.incidence @ (self.items @ factors.basis.T)
-        return np.asarray(np.einsum("nk,nk->n", z, factors.weights[self.user]))
+        places, weights = self.items @ factors.basis.T, factors.weights
+        margins = [self._forward(part, places, weights) for part in self.parts]
+        return np.concatenate([np.zeros(0), *margins])
 
     def loss(self, factors: Factors) -> float:
         """Weighted mean cross-entropy of the rows."""
         margin = self.margins(factors)
         losses = np.logaddexp(0.0, margin) - self.label * margin
         return float(self.weight @ losses / self.weight.sum())
+
+    def expanded(self, factors: Factors) -> tuple[float, FloatArray, FloatArray]:
+        """Weighted sum of cross-entropies, and its gradients by basis (K, d) and weights (U, K)."""
+        places, weights = self.items @ factors.basis.T, factors.weights
+        loss, by_places, by_weights = 0.0, np.zeros(places.shape), np.zeros(weights.shape)
+        for part in self.parts:
+            label, weight = self.label[part.rows], self.weight[part.rows]
+            margin = self._forward(part, places, weights)
+            tail = np.exp(-np.abs(margin))
+            # log(1 + e^m) in a form that neither overflows nor costs half of the step.
+            softplus = np.maximum(margin, 0.0) + np.log1p(tail)
+            loss += float(weight @ (softplus - label * margin))
+            share = np.where(margin >= 0, 1.0, tail) / (1 + tail)
+            pull = self._backward(part, weight * (share - label))
+            by_weights[part.users] = pull @ places
+            by_places += pull.T @ weights[part.users]
+        return loss, by_places.T @ self.items, by_weights
+
+    def _forward(self, part: "_Part", places: FloatArray, weights: FloatArray) -> FloatArray:
+        """Margins of a part's rows from items in the basis (T, K) and weights (U, K)."""
+        if self.by_cells:
+            rewards = (weights[part.users] @ places.T).ravel()
+            return np.asarray(rewards[part.cell_a] - rewards[part.cell_b])
+        z = places[self.a[part.rows]] - places[self.b[part.rows]]
+        return np.asarray(np.einsum("nk,nk->n", z, weights[self.user[part.rows]]))
+
+    def _backward(self, part: "_Part", slope: FloatArray) -> "FloatArray | sparse.csr_array":
+        """What each user of a part pulls each item, shape (u, T)."""
+        n_users, n_items = part.users.stop - part.users.start, len(self.items)
+        if self.by_cells:
+            cells = n_users * n_items
+            pull = np.bincount(part.cell_a, slope, cells) - np.bincount(part.cell_b, slope, cells)
+            return pull.astype(np.float64, copy=False).reshape(n_users, n_items)
+        items = np.stack([self.a[part.rows], self.b[part.rows]], axis=1).ravel()
+        ends = 2 * (self.starts[part.users.start : part.users.stop + 1] - part.rows.start)
+        data = np.stack([slope, -slope], axis=1).ravel()
+        return sparse.csr_array((data, items, ends), shape=(n_users, n_items))
+
+    def _parts(self) -> "Iterator[_Part]":
+        n_users, first = len(self.starts) - 1, 0
+        while first < n_users:
+            fit = np.searchsorted(self.starts, self.starts[first] + PART_ROWS, side="right") - 1
+            if self.by_cells:
+                fit = min(fit, first + PART_CELLS // max(1, len(self.items)))
+            last = min(max(first + 1, int(fit)), n_users)
+            users, rows = slice(first, last), slice(self.starts[first], self.starts[last])
+            base = (self.user[rows] - first) * len(self.items)
+            yield _Part(users, rows, base + self.a[rows], base + self.b[rows])
+            first = last
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some users, their rows, and where in a table of users by items a row's responses stand."""
+
+    users: slice
+    rows: slice
+    cell_a: IntArray
+    cell_b: IntArray
 
 
 def mixing_weights(coordinates: FloatArray, simplex: bool) -> FloatArray:
@@ -164,23 +235,15 @@ def objective(
     rows: FactorRows, factors: Factors, penalties: Penalties
 ) -> tuple[float, FloatArray, FloatArray]:
     """The penalised loss, and its gradients by basis (K, d) and coordinates (U, K)."""
-    weights = factors.weights
-    z = rows.incidence @ (rows.items @ factors.basis.T)
-    own = weights[rows.user]
-    margin = np.einsum("nk,nk->n", z, own)
-    # log(1 + e^m) in a form that neither overflows nor costs half of the step.
-    softplus = np.maximum(margin, 0.0) + np.log1p(np.exp(-np.abs(margin)))
-    loss = rows.weight @ (softplus - rows.label * margin)
-    slope = rows.weight * (expit(margin) - rows.label)
-    by_weights = rows.onto_users @ (slope[:, None] * z)
-    by_basis = (rows.onto_items @ (slope[:, None] * own)).T @ rows.items
+    value, by_basis, by_weights = rows.expanded(factors)
     if factors.simplex:
+        weights = factors.weights
         mean = np.einsum("uk,uk->u", weights, by_weights)
         by_weights = weights * (by_weights - mean[:, None])
-    value = loss + penalties.users / 2 * np.vdot(factors.coordinates, factors.coordinates)
-    value += penalties.basis / 2 * np.vdot(factors.basis, factors.basis)
+    value += penalties.users / 2 * float(np.vdot(factors.coordinates, factors.coordinates))
+    value += penalties.basis / 2 * float(np.vdot(factors.basis, factors.basis))
     by_coordinates = by_weights + penalties.users * factors.coordinates
-    return float(value), by_basis + penalties.basis * factors.basis, by_coordinates
+    return value, by_basis + penalties.basis * factors.basis, by_coordinates
 
 
 def fit_factors(
@@ -215,7 +278,8 @@ def fit_factors(
             "gtol": tolerance,
         },
     )
-    return FactorFit(form.factors(found.x), float(found.fun), int(found.nit))
+    limited = found.status == LIMIT
+    return FactorFit(form.factors(found.x), float(found.fun), int(found.nit), limited=limited)
 
 
 @dataclass(frozen=True)
@@ -241,13 +305,13 @@ class _RoundForm:
     def of(cls, rows: FactorRows, start: Factors, penalties: Penalties) -> "_RoundForm":
         d = rows.items.shape[1]
         step = max(1, len(rows) // (SAMPLE_OVER_DIM * d))
-        x = rows.incidence[::step] @ rows.items
+        x = rows.differences(slice(None, None, step))
         total = MEAN_CURVATURE * rows.weight.sum() * np.mean(start.weights**2)
         hessian = total * (x.T @ x) / len(x)
         ridge = max(penalties.basis, 1e-3 * np.trace(hessian) / d, np.finfo(float).tiny)
         hessian[np.arange(d), np.arange(d)] += ridge
         lower = np.linalg.cholesky(hessian)
-        curvature = penalties.users + MEAN_CURVATURE * np.asarray(rows.onto_users @ rows.weight)
+        curvature = penalties.users + MEAN_CURVATURE * rows.totals
         users = np.sqrt(np.where(curvature > 0, curvature, 1.0))[:, None]
         # basis = variables @ L^-1 for the Hessian L L', so that the variables see the identity.
         return cls(np.linalg.inv(lower), lower, users, start.simplex)
@@ -294,8 +358,8 @@ def fit_best(
             strong penalties lead to.
         l2: Of the basis, and of free weights; None chooses from `L2_GRID` by the loss of the
             validation rows, or takes the default where there are fewer than `MIN_VALIDATION_ROWS`.
-            The search walks from the default to weaker ones while they are better, and where none
-            is, to stronger ones.
+            The search walks from the default to stronger ones while they are better, and where none
+            is, to weaker ones, whose fits take more steps.
     """
     chooses = l2 is None and float(validation.weight.sum()) >= MIN_VALIDATION_ROWS
     if not chooses:
@@ -308,7 +372,7 @@ def fit_best(
 
     origin = L2_GRID.index(DEFAULT_L2[start.simplex])
     lowest, best = judged(origin)
-    for places in (range(origin + 1, len(L2_GRID)), range(origin - 1, -1, -1)):
+    for places in (range(origin - 1, -1, -1), range(origin + 1, len(L2_GRID))):
         for place in places:
             loss, fit = judged(place)
             if loss >= lowest:
@@ -321,60 +385,3 @@ def fit_best(
 
 def _penalties(l2: float, simplex: bool) -> Penalties:
     return Penalties(LOGIT_PRECISION if simplex else l2, l2)
-
-
-def stacked(parts: Sequence[Problems]) -> Problems:
-    """The groups of all parts, which are on the same features, one after the other."""
-    ends = np.cumsum([0, *(len(part.a) for part in parts)])
-    starts = [part.starts[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
-    return Problems(
-        parts[0].features,
-        np.concatenate([part.a for part in parts]),
-        np.concatenate([part.b for part in parts]),
-        np.concatenate([part.label for part in parts]),
-        np.concatenate([part.weight for part in parts]),
-        np.concatenate([*starts, ends[-1:]]),
-    )
-
-
-def descend(
-    rows: FactorRows,
-    start: Factors,
-    penalties: Penalties,
-    *,
-    steps: int,
-    rate: float,
-    moves_basis: bool = True,
-) -> FactorFit:
-    """Full-batch Adam (Kingma and Ba 2015, their moments and epsilon), for `compat` presets.
-
-    Args:
-        rows: Training rows.
-        start: Where it starts.
-        penalties: 0 in the reference codes.
-        steps: Of Adam.
-        rate: Learning rate.
-        moves_basis: Whether the basis is learnt, or the coordinates only.
-    """
-    here, value = start, np.nan
-    moments = [np.zeros((2, *array.shape)) for array in (start.basis, start.coordinates)]
-    for step in range(1, steps + 1):
-        value, *gradients = objective(rows, here, penalties)
-        moved = []
-        for array, gradient, (mean, square) in zip(
-            (here.basis, here.coordinates), gradients, moments, strict=True
-        ):
-            mean += 0.1 * (gradient - mean)
-            square += 0.001 * (gradient**2 - square)
-            scaled = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-            moved.append(array - rate * scaled)
-        here = Factors(moved[0] if moves_basis else here.basis, moved[1], here.simplex)
-    return FactorFit(here, float(value), steps)
-
-
-def user_averaged(problems: Problems) -> Problems:
-    """The same rows, in which every group with rows weighs the same, and all as before."""
-    totals = problems.totals
-    judged = totals > 0
-    share = np.where(judged, totals.sum() / np.where(judged, totals * judged.sum(), 1.0), 0.0)
-    return replace(problems, weight=problems.weight * np.repeat(share, problems.sizes))

@@ -12,7 +12,7 @@ from plt.errors import FailedError, UsageError
 from plt.train.heads.empirical_bayes import Prior, fit_prior, shrunken_heads
 from plt.train.heads.factor_fit import Factors, mixing_weights
 from plt.train.heads.head_table import HeadTable
-from plt.train.heads.newton import Batch, Problems
+from plt.train.heads.newton import Block, Problems
 from plt.train.method import FloatArray, IntArray
 
 MAX_STEPS = 200
@@ -182,14 +182,21 @@ def place_on_simplex(problems: Problems, prior: Prior) -> FloatArray:
     if not prior.factor.any():
         return logits
     precision = np.asarray(np.linalg.inv(prior.factor @ prior.factor.T), dtype=np.float64)
-    for groups in problems.batches():
-        logits[groups] = _climbed(problems.padded(groups), logits[groups], prior.mean, precision)
+    for block in problems.blocks():
+        rows = Rows(problems.padded(block), block)
+        logits[block.groups] = _climbed(rows, logits[block.groups], prior.mean, precision)
     return logits
 
 
-def _climbed(
-    batch: Batch, start: FloatArray, mean: FloatArray, precision: FloatArray
-) -> FloatArray:
+@dataclass(frozen=True)
+class Rows:
+    """The differences of a block, shape (U, n, K), and its answers."""
+
+    x: FloatArray
+    answers: Block
+
+
+def _climbed(batch: Rows, start: FloatArray, mean: FloatArray, precision: FloatArray) -> FloatArray:
     here, value = start, _log_posterior(batch, start, mean, precision)
     for _ in range(MAX_STEPS):
         step = _step(batch, here, mean, precision)
@@ -215,23 +222,23 @@ def _climbed(
 
 
 def _log_posterior(
-    batch: Batch, logits: FloatArray, mean: FloatArray, precision: FloatArray
+    batch: Rows, logits: FloatArray, mean: FloatArray, precision: FloatArray
 ) -> FloatArray:
     weights = mixing_weights(logits, simplex=True)
     margin = np.einsum("unk,uk->un", batch.x, weights)
-    loss = batch.weight * (np.logaddexp(0.0, margin) - batch.label * margin)
+    loss = batch.answers.weight * (np.logaddexp(0.0, margin) - batch.answers.label * margin)
     off = logits - mean
     return np.asarray(-loss.sum(axis=1) - np.einsum("uk,kl,ul->u", off, precision, off) / 2)
 
 
-def _step(batch: Batch, logits: FloatArray, mean: FloatArray, precision: FloatArray) -> FloatArray:
+def _step(batch: Rows, logits: FloatArray, mean: FloatArray, precision: FloatArray) -> FloatArray:
     weights = mixing_weights(logits, simplex=True)
     margin = np.einsum("unk,uk->un", batch.x, weights)
     probability = expit(margin)
     # The margin by the logits: w_k (z_k - w . z).
     slopes = weights[:, None, :] * (batch.x - margin[:, :, None])
-    pull = batch.weight * (batch.label - probability)
-    curvature = batch.weight * probability * expit(-margin)
+    pull = batch.answers.weight * (batch.answers.label - probability)
+    curvature = batch.answers.weight * probability * expit(-margin)
     gradient = np.einsum("un,unk->uk", pull, slopes) - (logits - mean) @ precision
     rows = np.sqrt(curvature)[:, :, None] * slopes
     hessian = rows.transpose(0, 2, 1) @ rows + precision

@@ -88,14 +88,17 @@ def pair_problem(
 def user_problems(
     judgements: Judgements, features: NDArray[np.float32] | FloatArray, users: Sequence[str]
 ) -> Problems:
-    """One regression a user, in the order of `users`; a user without a row has an empty one."""
+    """One regression a user, in the order of `users`; a user without a row has an empty one.
+
+    A user's judgements of one pair are one row of their mean label, weighted by their number.
+    """
     codes = {name: code for code, name in enumerate(judgements.users)}
     wanted = [codes[user] for user in users]
     first = np.searchsorted(judgements.user, wanted, side="left")
     sizes = np.searchsorted(judgements.user, wanted, side="right") - first
     starts = np.concatenate([[0], np.cumsum(sizes)])
     rows = np.repeat(first - starts[:-1], sizes) + np.arange(starts[-1])
-    return Problems(
+    everything = Problems(
         features,
         judgements.a[rows],
         judgements.b[rows],
@@ -103,6 +106,7 @@ def user_problems(
         np.ones(len(rows)),
         starts,
     )
+    return everything.merged()
 
 
 def fit_shared_head(

@@ -3,32 +3,52 @@
 The head of a group (one user, or everybody) is the maximum of its log posterior
 
     sum_i weight_i * [label_i log s(m_i) + (1 - label_i) log s(-m_i)] - l2 / 2 * |w|^2,
-    m_i = offset_i + x_i . w,   s the logistic function, x_i = (feature of a - feature of b) / scale
+    m_i = offset_i + x_i . w,   s the logistic function, x_i = feature of a - feature of b
 
 which is Bradley-Terry (1952) with a Gaussian prior. Soft labels enter the cross-entropy as they
 are, so a tie (0.5) is half a win for each side. Everything is float64 on the CPU.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit
 
 from plt.errors import FailedError
 from plt.train.method import FloatArray, IntArray
+from plt.train.solvers.forms import BLOCK_ROWS, Dual, Form, Paired, Primal
 
-BATCH_ELEMENTS = 1 << 24
-"""Most float64 of one padded batch: 128 MiB, and the solver holds about three of that size."""
-HESSIAN_ROWS = 8192
-"""Rows of a group weighted at a time, so that a large group is not held twice."""
+BATCH_ELEMENTS = 1 << 19
+"""Most float64 of one padded block: 4 MiB, which stays near the processor."""
+PADDING = 1.25
+"""Most rows of a group in a block, over the fewest."""
+PAIRED_WORK = 1e8
+"""Multiplications of a Hessian from which a group is solved by itself, without its rows at hand."""
 MAX_NEWTON_STEPS = 200
 MAX_HALVINGS = 40
-CONVERGED_GAIN = 1e-13
-"""Relative gain below which a step is the last: Newton's error then is of the order of its square
-root squared once more, near rounding."""
+ROUNDING = 1e-13
+"""Relative loss of value that a step may show."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of groups of similar size, padded to the largest; padding has weight 0.
+
+    Attributes:
+        groups: Which groups, shape (U,).
+        rows: Which rows of the problem, shape (U, n); 0 where padded.
+        label: Shape (U, n).
+        weight: Shape (U, n); 0 marks padding.
+    """
+
+    groups: IntArray
+    rows: IntArray
+    label: FloatArray
+    weight: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.groups)
 
 
 @dataclass(frozen=True)
@@ -59,45 +79,125 @@ class Problems:
     @property
     def totals(self) -> FloatArray:
         """Sum of the weights of each group, shape (U,)."""
-        owner = np.repeat(np.arange(len(self.sizes)), self.sizes)
-        totals = np.bincount(owner, weights=self.weight, minlength=len(self.sizes))
-        return totals.astype(np.float64)
+        return np.bincount(self.owner, self.weight, len(self.sizes)).astype(np.float64)
 
-    def padded(self, groups: IntArray, scales: FloatArray | None = None) -> "Batch":
-        """The rows of some groups as one block; the padding has weight 0 and difference 0.
+    @property
+    def owner(self) -> IntArray:
+        """The group of each row, shape (N,)."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)
 
-        Args:
-            groups: Which groups, shape (U',).
-            scales: What the differences of each of all U groups are divided by, shape (U,).
+    def mapped(self, matrix: FloatArray) -> "Problems":
+        """The same rows on features @ matrix, (d, k): a product a text and not one a row.
+
+        Texts without a row are left out.
         """
+        texts, ends = np.unique(np.stack([self.a, self.b]), return_inverse=True)
+        a, b = ends.reshape(2, -1)
+        features = self.features[texts].astype(np.float64) @ matrix
+        return replace(self, features=features, a=a, b=b)
+
+    def merged(self) -> "Problems":
+        """Neighbouring rows of a group on the same pair as one, of their mean label.
+
+        Exact: the cross-entropy is linear in the label.
+        """
+        new = np.ones(len(self.a), dtype=bool)
+        same = (self.a[1:] == self.a[:-1]) & (self.b[1:] == self.b[:-1])
+        new[1:] = ~same | (np.diff(self.owner) != 0)
+        first = np.flatnonzero(new)
+        if len(first) == len(self.a):
+            return self
+        weight = np.add.reduceat(self.weight, first)
+        total = np.add.reduceat(self.weight * self.label, first)
+        label = np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), self.label[first])
+        starts = np.searchsorted(first, self.starts)
+        return Problems(self.features, self.a[first], self.b[first], label, weight, starts)
+
+    def some(self, groups: IntArray) -> "Problems":
+        """Some of the groups, shape (U',), in that order."""
         sizes = self.sizes[groups]
-        width = int(sizes.max(initial=0))
-        column = np.arange(width)
-        real = column < sizes[:, None]
-        rows = np.where(real, self.starts[:-1][groups][:, None] + column, 0)
-        if len(self.a) == 0:
-            shape = (len(groups), width)
-            return Batch(
-                np.zeros((*shape, self.features.shape[1])), np.zeros(shape), np.zeros(shape)
-            )
+        starts = np.concatenate([[0], np.cumsum(sizes)])
+        rows = np.repeat(self.starts[:-1][groups] - starts[:-1], sizes) + np.arange(starts[-1])
+        return Problems(
+            self.features, self.a[rows], self.b[rows], self.label[rows], self.weight[rows], starts
+        )
+
+    def differences(self, rows: IntArray) -> FloatArray:
+        """X of some rows of any shape, with one more axis of d."""
         x = self.features[self.a[rows]].astype(np.float64)
         x -= self.features[self.b[rows]]
-        x[~real] = 0.0
-        if scales is not None:
-            x /= scales[groups, None, None]
-        return Batch(x, np.where(real, self.label[rows], 0.5), self.weight[rows] * real)
+        return x
 
-    def batches(self) -> Iterator[IntArray]:
-        """Groups of similar size, as many as fit the memory budget; every group once."""
+    def block(self, groups: IntArray) -> Block:
+        """The rows of some groups, shape (U',), side by side."""
+        sizes = self.sizes[groups]
+        column = np.arange(int(sizes.max(initial=0)))
+        real = column < sizes[:, None]
+        rows = np.where(real, self.starts[:-1][groups][:, None] + column, 0)
+        if not len(self.a):
+            return Block(groups, rows, np.zeros(rows.shape), np.zeros(rows.shape))
+        weight = self.weight[rows] * real
+        return Block(groups, rows, np.where(real, self.label[rows], 0.5), weight)
+
+    def padded(self, block: Block) -> FloatArray:
+        """The differences of a block, shape (U', n, d); 0 where padded."""
+        if not len(self.a):
+            return np.zeros((*block.rows.shape, self.features.shape[1]))
+        x = self.differences(block.rows)
+        sizes = self.sizes[block.groups]
+        x[np.arange(block.rows.shape[1]) >= sizes[:, None]] = 0.0
+        return x
+
+    def form(self, block: Block) -> Form:
+        """The cheapest form of a block."""
+        n, k = block.rows.shape[1], self.features.shape[1]
+        if n <= k:
+            return Dual(self.padded(block))
+        if len(block) == 1 and self._alone(n):
+            return Paired(self.features, self.a[block.rows[0]], self.b[block.rows[0]])
+        return Primal(self.padded(block))
+
+    def blocks(self) -> Iterator[Block]:
+        """All groups in blocks of similar size, each within the memory budget."""
         order = np.argsort(-self.sizes, kind="stable")
         sizes = np.maximum(self.sizes[order], 1)
+        width = self.features.shape[1]
         start = 0
         while start < len(order):
-            fit = max(1, BATCH_ELEMENTS // int(sizes[start] * self.features.shape[1]))
-            similar = int(np.searchsorted(-sizes, -sizes[start] / 2, side="right"))
-            stop = max(start + 1, min(start + fit, similar))
-            yield order[start:stop]
+            size = int(sizes[start])
+            fit = max(1, BATCH_ELEMENTS // (size * max(width, min(size, width))))
+            similar = int(np.searchsorted(-sizes, -size / PADDING, side="right"))
+            stop = start + 1 if self._alone(size) else max(start + 1, min(start + fit, similar))
+            yield self.block(order[start:stop])
             start = stop
+
+    def _alone(self, size: int) -> bool:
+        width = self.features.shape[1]
+        large = size * width**2 >= PAIRED_WORK or size * width > BATCH_ELEMENTS
+        return bool(size > width and large)
+
+    def margins(self, heads: FloatArray) -> FloatArray:
+        """Margins of all rows under one head (d,) or one a group (U, d), shape (N,)."""
+        if heads.ndim == 1:
+            reward = np.asarray(self.features @ heads)
+            return np.asarray(reward[self.a] - reward[self.b])
+        margins, owner = np.empty(len(self.a)), self.owner
+        for start in range(0, len(self.a), BLOCK_ROWS):
+            rows = np.arange(start, min(start + BLOCK_ROWS, len(self.a)))
+            margins[rows] = np.einsum("nd,nd->n", self.differences(rows), heads[owner[rows]])
+        return margins
+
+    def losses(self, margins: FloatArray) -> FloatArray:
+        """Weighted cross-entropy of each group, shape (U,)."""
+        losses = self.weight * (np.logaddexp(0.0, margins) - self.label * margins)
+        return np.bincount(self.owner, losses, len(self.sizes)).astype(np.float64)
+
+    def derivatives(self, margins: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """First and minus second derivative of the log likelihood by the margins, shape (N,)."""
+        rows = np.arange(len(self.a))[None]
+        whole = Block(np.zeros(1, dtype=np.int64), rows, self.label[None], self.weight[None])
+        _, slope, curvature = _expanded(whole, margins[None])
+        return slope[0], curvature[0]
 
     def scales(self) -> FloatArray:
         """Root of the weighted mean |x|^2 of each group, shape (U,); 1 where it would be 0.
@@ -105,153 +205,50 @@ class Problems:
         Features divided by it have differences of mean square 1, for which one grid of penalties
         serves every backbone.
         """
-        return _root(self._squares(), self.totals)
+        squares = np.bincount(self.owner, self.weight * self._squares(), len(self.sizes))
+        return _root(squares.astype(np.float64), self.totals)
 
     def pooled_scale(self) -> float:
         """As `scales`, over all rows together."""
-        return float(_root(self._squares().sum(), self.totals.sum()))
+        return float(_root(np.asarray(self.weight @ self._squares()), self.weight.sum()))
 
     def _squares(self) -> FloatArray:
-        squares = np.zeros(len(self.sizes))
-        for groups in self.batches():
-            batch = self.padded(groups)
-            norms = np.einsum("und,und->un", batch.x, batch.x)
-            squares[groups] = (norms * batch.weight).sum(axis=1)
-        return squares
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Padded rows of U groups.
-
-    Attributes:
-        x: Feature differences, shape (U, n, d).
-        label: Shape (U, n).
-        weight: Shape (U, n); 0 marks padding.
-    """
-
-    x: FloatArray
-    label: FloatArray
-    weight: FloatArray
-
-
-class Dual:
-    """w = x' c with coordinates c of shape (U, n): cheaper where a group has at most d rows.
-
-    The systems are those of Gaussian-process classification by Laplace's method (Rasmussen and
-    Williams 2006, algorithm 3.1), whose matrices have eigenvalues of at least 1.
-
-    Args:
-        x: Shape (U, n, d).
-    """
-
-    def __init__(self, x: FloatArray) -> None:
-        self.x = x
-        self.gram = x @ x.transpose(0, 2, 1)
-        self.n_coordinates = x.shape[1]
-
-    def image(self, coordinates: FloatArray) -> FloatArray:
-        """Margins x . w without the offset, shape (U, n)."""
-        return _apply(self.gram, coordinates)
-
-    def penalty(self, coordinates: FloatArray, image: FloatArray, l2: FloatArray) -> FloatArray:
-        """l2 / 2 |w|^2 of shape (U,)."""
-        return np.asarray(l2 / 2 * np.einsum("un,un->u", coordinates, image))
-
-    def target(
-        self, image: FloatArray, slope: FloatArray, curvature: FloatArray, l2: FloatArray
-    ) -> FloatArray:
-        """Where Newton's step lands, from the derivatives by the margins, as coordinates."""
-        root = np.sqrt(curvature)
-        pull = curvature * image + slope
-        inner = root * _apply(self.gram, pull) / l2[:, None]
-        return np.asarray((pull - root * _solve(self.inner(curvature, l2), inner)) / l2[:, None])
-
-    def inner(self, curvature: FloatArray, l2: FloatArray) -> FloatArray:
-        """I + C^1/2 x x' C^1/2 / l2 of shape (U, n, n)."""
-        root = np.sqrt(curvature)
-        matrix = root[:, :, None] * self.gram
-        matrix *= (root / l2[:, None])[:, None, :]
-        diagonal = np.arange(self.n_coordinates)
-        matrix[:, diagonal, diagonal] += 1
-        return np.asarray(matrix)
-
-    def log_determinant(self, curvature: FloatArray, l2: FloatArray) -> FloatArray:
-        """Of I + x' C x / l2, shape (U,)."""
-        return np.asarray(np.linalg.slogdet(self.inner(curvature, l2))[1])
-
-    def weights(self, coordinates: FloatArray) -> FloatArray:
-        """The heads w of shape (U, d)."""
-        return np.asarray((coordinates[:, None, :] @ self.x)[:, 0])
-
-
-class Primal:
-    """The coordinates are w itself, shape (U, d): cheaper beyond d rows a group.
-
-    Args:
-        x: Shape (U, n, d).
-    """
-
-    def __init__(self, x: FloatArray) -> None:
-        self.x = x
-        self.n_coordinates = x.shape[2]
-
-    def image(self, coordinates: FloatArray) -> FloatArray:
-        """As `Dual.image`."""
-        return _apply(self.x, coordinates)
-
-    def penalty(self, coordinates: FloatArray, image: FloatArray, l2: FloatArray) -> FloatArray:
-        """As `Dual.penalty`."""
-        return np.asarray(l2 / 2 * np.einsum("ud,ud->u", coordinates, coordinates))
-
-    def target(
-        self, image: FloatArray, slope: FloatArray, curvature: FloatArray, l2: FloatArray
-    ) -> FloatArray:
-        """As `Dual.target`."""
-        pull = ((curvature * image + slope)[:, None, :] @ self.x)[:, 0]
-        return _solve(self.hessian(curvature, l2), pull)
-
-    def hessian(self, curvature: FloatArray, l2: FloatArray) -> FloatArray:
-        """Of the penalised loss: x' C x + l2 I, shape (U, d, d)."""
-        n_groups, n_rows, d = self.x.shape
-        matrix = np.zeros((n_groups, d, d))
-        for start in range(0, n_rows, HESSIAN_ROWS):
-            part = slice(start, start + HESSIAN_ROWS)
-            # A product with its own transpose costs half of a product of two matrices.
-            rows = np.sqrt(curvature[:, part, None]) * self.x[:, part]
-            matrix += rows.transpose(0, 2, 1) @ rows
-        diagonal = np.arange(d)
-        matrix[:, diagonal, diagonal] += l2[:, None]
-        return matrix
-
-    def log_determinant(self, curvature: FloatArray, l2: FloatArray) -> FloatArray:
-        """As `Dual.log_determinant`."""
-        whole = np.linalg.slogdet(self.hessian(curvature, l2))[1]
-        return np.asarray(whole - self.n_coordinates * np.log(l2))
-
-    def weights(self, coordinates: FloatArray) -> FloatArray:
-        """As `Dual.weights`."""
-        return coordinates
-
-
-Form: TypeAlias = Dual | Primal
+        """|x|^2 of every row, shape (N,), computed once a pair."""
+        n_texts = len(self.features)
+        codes, pair = np.unique(self.a * n_texts + self.b, return_inverse=True)
+        squares = np.empty(len(codes))
+        for start in range(0, len(codes), BLOCK_ROWS):
+            part = slice(start, start + BLOCK_ROWS)
+            x = self.features[codes[part] // n_texts].astype(np.float64)
+            x -= self.features[codes[part] % n_texts]
+            squares[part] = np.einsum("nd,nd->n", x, x)
+        return np.asarray(squares[pair.reshape(-1)])
 
 
 def _root(squares: FloatArray, totals: FloatArray) -> FloatArray:
     return np.where(squares > 0, np.sqrt(squares / np.where(totals > 0, totals, 1.0)), 1.0)
 
 
-def _apply(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    return np.asarray((matrix @ vector[:, :, None])[:, :, 0])
+def stacked(parts: Sequence[Problems]) -> Problems:
+    """The groups of all parts, which are on the same features, one after the other."""
+    ends = np.cumsum([0, *(len(part.a) for part in parts)])
+    starts = [part.starts[:-1] + end for part, end in zip(parts, ends[:-1], strict=True)]
+    return Problems(
+        parts[0].features,
+        np.concatenate([part.a for part in parts]),
+        np.concatenate([part.b for part in parts]),
+        np.concatenate([part.label for part in parts]),
+        np.concatenate([part.weight for part in parts]),
+        np.concatenate([*starts, ends[-1:]]),
+    )
 
 
-def _solve(matrix: FloatArray, vector: FloatArray) -> FloatArray:
-    return np.asarray(np.linalg.solve(matrix, vector[:, :, None])[:, :, 0])
-
-
-def form_of(x: FloatArray) -> Form:
-    """The cheaper of the two forms of a block of shape (U, n, d)."""
-    return Dual(x) if x.shape[1] <= x.shape[2] else Primal(x)
+def user_averaged(problems: Problems) -> Problems:
+    """The same rows, in which every group with rows weighs the same, and all as before."""
+    totals = problems.totals
+    judged = totals > 0
+    share = np.where(judged, totals.sum() / np.where(judged, totals * judged.sum(), 1.0), 0.0)
+    return replace(problems, weight=problems.weight * np.repeat(share, problems.sizes))
 
 
 @dataclass(frozen=True)
@@ -275,7 +272,7 @@ class Posterior:
 
 def maximise(
     form: Form,
-    batch: Batch,
+    block: Block,
     l2: FloatArray,
     offset: FloatArray | float = 0.0,
     start: FloatArray | None = None,
@@ -286,7 +283,7 @@ def maximise(
 
     Args:
         form: The block in the cheaper form.
-        batch: Labels and weights of the same block.
+        block: Labels and weights.
         l2: Penalty of each group, shape (U,), above 0.
         offset: Margin that is already explained, shape (U, n).
         start: Coordinates to start from; by default 0.
@@ -296,24 +293,26 @@ def maximise(
     """
     here = np.zeros((len(l2), form.n_coordinates)) if start is None else start
     image = form.image(here)
-    value = _log_likelihood(batch, offset + image) - form.penalty(here, image, l2)
     moving = np.ones(len(l2), dtype=bool)
+    likelihood, slope, curvature = _expanded(block, offset + image)
+    value = likelihood - form.penalty(here, image, l2)
     for _ in range(MAX_NEWTON_STEPS):
-        slope, curvature = _derivatives(batch, offset + image)
-        step = form.target(image, slope, curvature, l2) - here
+        if not np.isfinite(value).all():
+            raise FailedError("a head cannot be fitted: its features are not finite numbers")
+        step, moved, promised = form.step(here, slope, curvature, l2)
+        last = promised <= form.tolerance * (1 + np.abs(value))
         length = moving.astype(np.float64)
         for _ in range(MAX_HALVINGS):
             there = here + length[:, None] * step
-            new_image = form.image(there)
-            new = _log_likelihood(batch, offset + new_image) - form.penalty(there, new_image, l2)
-            worse = ~(new >= value - CONVERGED_GAIN * (1 + np.abs(value))) & moving
+            new_image = image + length[:, None] * moved
+            likelihood, slope, curvature = _expanded(block, offset + new_image)
+            new = likelihood - form.penalty(there, new_image, l2)
+            worse = ~(new >= value - ROUNDING * (1 + np.abs(value))) & moving
             if not worse.any():
                 break
             length[worse] /= 2
-        if not np.isfinite(new).all():
-            raise FailedError("a head cannot be fitted: its features are not finite numbers")
-        moving &= new - value > CONVERGED_GAIN * (1 + np.abs(value))
         here, image, value = there, new_image, new
+        moving &= ~last
         if not moving.any():
             break
     else:
@@ -321,17 +320,16 @@ def maximise(
             f"{int(moving.sum())} of {len(l2)} heads did not converge in {MAX_NEWTON_STEPS} steps",
             hint="raise the penalty: --set l2=1",
         )
-    curvature = _derivatives(batch, offset + image)[1]
+    if not np.isfinite(value).all():
+        raise FailedError("a head cannot be fitted: its features are not finite numbers")
     return Posterior(here, curvature, value)
 
 
-def _log_likelihood(batch: Batch, margin: FloatArray) -> FloatArray:
-    parts = batch.label * log_expit(margin) + (1 - batch.label) * log_expit(-margin)
-    return np.asarray((batch.weight * parts).sum(axis=1))
-
-
-def _derivatives(batch: Batch, margin: FloatArray) -> tuple[FloatArray, FloatArray]:
-    probability = expit(margin)
-    slope = batch.weight * (batch.label - probability)
-    # expit(m) * expit(-m) keeps its precision where 1 - expit(m) would round to 0.
-    return slope, np.asarray(batch.weight * probability * expit(-margin))
+def _expanded(block: Block, margin: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Log likelihood (U,) and its first and minus its second derivative by the margins, (U, n)."""
+    tail = np.exp(-np.abs(margin))
+    # log s(m) = -max(-m, 0) - log(1 + e^-|m|), and both tails keep their precision.
+    parts = block.label * margin - np.maximum(margin, 0.0) - np.log1p(tail)
+    small, large = tail / (1 + tail), 1 / (1 + tail)
+    slope = block.weight * (block.label - np.where(margin >= 0, large, small))
+    return (block.weight * parts).sum(axis=1), slope, block.weight * (small * large)

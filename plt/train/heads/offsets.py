@@ -16,16 +16,18 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from plt.errors import FailedError
-from plt.train.heads.empirical_bayes import variance_removed
+from plt.train.heads.empirical_bayes import Learnt, offset_of
 from plt.train.heads.factor_fit import L2_GRID
 from plt.train.heads.head_table import HeadTable
-from plt.train.heads.newton import Batch, Form, Posterior, Primal, Problems, form_of, maximise
+from plt.train.heads.newton import Block, Problems, maximise
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS, RidgeHeads
 from plt.train.method import FloatArray, IntArray
+from plt.train.solvers.forms import Form, Paired
 
+KEPT_ELEMENTS = 1 << 25
+"""Most float64 of users' rows that are kept between steps: 256 MiB."""
 MAX_STEPS = 100
 MAX_HALVINGS = 40
 CONVERGED = 1e-12
@@ -134,7 +136,7 @@ def fit_offsets(rows: OffsetRows, alpha: float, l2: float | None, shared: RidgeH
     scale = rows.everybody.pooled_scale()
     start, generic_l2 = shared.weights[0], float(shared.l2[0])
 
-    def fitted(candidate: float, chosen: str) -> OffsetFit:
+    def fitted(candidate: float, chosen: str, start: FloatArray = start) -> OffsetFit:
         penalties = OffsetPenalties(generic_l2, candidate, scale)
         generic = fit_generic(rows.users, rows.everybody, alpha, penalties, start)
         heads = offset_heads(rows.users, generic, penalties.deviation(alpha))
@@ -144,36 +146,51 @@ def fit_offsets(rows: OffsetRows, alpha: float, l2: float | None, shared: RidgeH
         return fitted(l2, "as set")
     if float(rows.held_out.weight.sum()) < MIN_VALIDATION_ROWS:
         return fitted(l2_by_evidence(rows.users, start, scale, alpha), "chosen by evidence")
-    fits = [fitted(candidate, "chosen by validation") for candidate in L2_GRID]
-    losses = [_loss(rows.held_out, fit.heads) for fit in fits]
-    return fits[int(np.argmin(losses))]
-
-
-def _loss(problems: Problems, heads: FloatArray) -> float:
-    """Cross-entropy of all groups' rows under heads (U, d)."""
-    total = 0.0
-    for groups in problems.batches():
-        batch = problems.padded(groups)
-        margin = np.einsum("und,ud->un", batch.x, heads[groups])
-        total += float((batch.weight * (np.logaddexp(0.0, margin) - batch.label * margin)).sum())
-    return total
+    held_out, lowest, here = rows.held_out, np.inf, start
+    for candidate in L2_GRID:
+        fit = fitted(candidate, "chosen by validation", here)
+        here = fit.generic
+        loss = float(held_out.losses(held_out.margins(fit.heads)).sum())
+        if loss < lowest:
+            lowest, best = loss, fit
+    return best
 
 
 def offset_heads(problems: Problems, generic: FloatArray, deviation: float) -> FloatArray:
     """The most probable heads e_0 + o_u of shape (U, d) under o_u ~ N(0, deviation^2)."""
-    heads = np.zeros((len(problems.sizes), len(generic)))
-    for groups in problems.batches():
-        form, fit, _ = _solved(problems.padded(groups), generic, deviation)
-        heads[groups] = generic + deviation * form.weights(fit.coordinates)
+    heads = np.tile(generic, (len(problems.sizes), 1))
+    if deviation == 0:
+        return heads
+    offset = problems.margins(generic)
+    for block in problems.blocks():
+        form, l2 = problems.form(block), np.full(len(block), deviation**-2)
+        fit = maximise(form, block, l2, offset_of(block, offset))
+        heads[block.groups] += form.weights(fit.coordinates)
     return heads
 
 
-def offset_evidence(problems: Problems, generic: FloatArray, deviation: float) -> float:
-    """Laplace's log marginal likelihood of all groups' rows around a given e_0."""
-    total = 0.0
-    for groups in problems.batches():
-        form, fit, _ = _solved(problems.padded(groups), generic, deviation)
-        total += float(fit.log_evidence(form, np.ones(len(groups))).sum())
+def offset_evidence(
+    problems: Problems, generic: FloatArray, deviations: Sequence[float]
+) -> FloatArray:
+    """Laplace's log marginal likelihood of all groups' rows around a given e_0.
+
+    Args:
+        problems: Training rows, one group a user.
+        generic: e_0, shape (d,).
+        deviations: Candidates for the prior's standard deviation, above 0, in order of size.
+
+    Returns:
+        One a candidate.
+    """
+    total = np.zeros(len(deviations))
+    offset = problems.margins(generic)
+    for block in problems.blocks():
+        form, coordinates = problems.form(block), None
+        for number, deviation in enumerate(deviations):
+            l2 = np.full(len(block), deviation**-2)
+            fit = maximise(form, block, l2, offset_of(block, offset), coordinates)
+            coordinates = fit.coordinates
+            total[number] += float(fit.log_evidence(form, l2).sum())
     return total
 
 
@@ -187,8 +204,7 @@ def l2_by_evidence(problems: Problems, generic: FloatArray, scale: float, alpha:
         alpha: Weight of the users' branch, above 0.
     """
     deviations = [OffsetPenalties(1.0, l2, scale).deviation(alpha) for l2 in L2_GRID]
-    evidence = [offset_evidence(problems, generic, deviation) for deviation in deviations]
-    return L2_GRID[int(np.argmax(evidence))]
+    return L2_GRID[int(np.argmax(offset_evidence(problems, generic, deviations)))]
 
 
 def fit_generic(
@@ -240,51 +256,50 @@ class _Profile:
     def __init__(
         self, users: Problems, everybody: Problems, alpha: float, penalties: OffsetPenalties
     ) -> None:
-        self.users = replace(users, weight=users.weight * alpha)
-        self.everybody = everybody
-        self.generic_share = 1 - alpha
-        self.ridge = penalties.generic * penalties.scale**2
         # The likelihood is already weighted.
-        self.deviation = penalties.deviation(1.0)
-        self.batches = list(users.batches())
-        self.coordinates: list[FloatArray | None] = [None] * len(self.batches)
+        self.users = replace(users, weight=users.weight * alpha)
+        self.everybody = replace(everybody, weight=everybody.weight * (1 - alpha))
+        self.has_generic = alpha < 1 and bool(len(everybody.a))
+        self.ridge = penalties.generic * penalties.scale**2
+        self.precision = penalties.deviation(1.0) ** -2
+        self.blocks = list(self.users.blocks())
+        n_elements = len(users.a) * users.features.shape[1]
+        self.forms: dict[int, Form] | None = {} if n_elements <= KEPT_ELEMENTS else None
+        self.coordinates: list[FloatArray | None] = [None] * len(self.blocks)
+        self.shared = Paired(everybody.features, everybody.a, everybody.b)
 
     def expanded(self, generic: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         """Value, gradient (d,) and Hessian (d, d) at e_0."""
         d = len(generic)
         value, gradient, hessian = self._of_everybody(generic)
-        for number, groups in enumerate(self.batches):
-            batch = self.users.padded(groups)
-            form, fit, ones = _solved(batch, generic, self.deviation, self.coordinates[number])
+        learnt, offset = Learnt(self.users), self.users.margins(generic)
+        for number, block in enumerate(self.blocks):
+            form = self._form(number, block)
+            l2 = np.full(len(block), self.precision)
+            start = self.coordinates[number]
+            fit = maximise(form, block, l2, offset_of(block, offset), start)
             self.coordinates[number] = fit.coordinates
             value -= float(fit.value.sum())
             # Stationary offsets: X' slope = o_u / deviation^2.
-            gradient -= form.weights(fit.coordinates).sum(axis=0) / self.deviation
-            hessian += variance_removed(form, fit, ones) / self.deviation**2
+            gradient -= form.weights(fit.coordinates).sum(axis=0) * self.precision
+            learnt.add(form, block, fit, l2)
+        hessian += learnt.total() * self.precision
         hessian[np.arange(d), np.arange(d)] += self.ridge
         value += self.ridge / 2 * float(generic @ generic)
         return value, gradient + self.ridge * generic, hessian
 
+    def _form(self, number: int, block: Block) -> Form:
+        if self.forms is None:
+            return self.users.form(block)
+        if number not in self.forms:
+            self.forms[number] = self.users.form(block)
+        return self.forms[number]
+
     def _of_everybody(self, generic: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         d = len(generic)
-        if self.generic_share == 0 or not len(self.everybody.a):
+        if not self.has_generic:
             return 0.0, np.zeros(d), np.zeros((d, d))
-        batch = self.everybody.padded(np.array([0]))
-        weight = batch.weight[0] * self.generic_share
-        margin = batch.x[0] @ generic
-        label = batch.label[0]
-        loss = weight @ (np.logaddexp(0.0, margin) - label * margin)
-        probability = expit(margin)
-        gradient = (weight * (probability - label)) @ batch.x[0]
-        curvature = (weight * probability * expit(-margin))[None]
-        return float(loss), gradient, Primal(batch.x).hessian(curvature, np.zeros(1))[0]
-
-
-def _solved(
-    batch: Batch, generic: FloatArray, deviation: float, start: FloatArray | None = None
-) -> tuple[Form, Posterior, FloatArray]:
-    """Offsets in units of their standard deviation, around the margins of e_0."""
-    offset = batch.x @ generic
-    form = form_of(batch.x * deviation)
-    ones = np.ones(len(batch.x))
-    return form, maximise(form, batch, ones, offset, start), ones
+        margin = self.everybody.margins(generic)
+        loss = float(self.everybody.losses(margin).sum())
+        slope, curvature = self.everybody.derivatives(margin)
+        return loss, -self.shared.pull(slope), self.shared.curved(curvature)

@@ -15,10 +15,11 @@ from scipy.special import expit
 
 from plt.train.heads.empirical_bayes import Prior
 from plt.train.heads.factor_fit import mixing_weights
-from plt.train.heads.factor_table import FactorTable, on_basis, place_on_simplex
+from plt.train.heads.factor_table import FactorTable, Rows, on_basis, place_on_simplex
 from plt.train.heads.head_table import user_problems
-from plt.train.heads.newton import Batch, Problems, form_of, maximise
+from plt.train.heads.newton import Problems, maximise
 from plt.train.method import FloatArray, IntArray, Judgements, Placement, Spread
+from plt.train.solvers.forms import form_of
 
 DENSE_UP_TO = 64
 """Coordinates up to which a covariance a user is held: beyond, what answers took from the prior's,
@@ -171,11 +172,11 @@ def gaussian_posterior(
     inner = np.empty((n_people, k, k) if dense else (0, k, k))
     taken: list[FloatArray] = []
     owner: list[IntArray] = []
-    for groups in whitened.batches():
-        batch = whitened.padded(groups)
-        z, offset = batch.x[:, :, :k], batch.x[:, :, k]
+    for block in whitened.blocks():
+        groups, x = block.groups, whitened.padded(block)
+        z, offset = x[:, :, :k], x[:, :, k]
         form = form_of(z)
-        fit = maximise(form, Batch(z, batch.label, batch.weight), np.ones(len(groups)), offset)
+        fit = maximise(form, block, np.ones(len(groups)), offset)
         mean[groups] = prior.mean + form.weights(fit.coordinates) @ prior.factor.T
         root = np.sqrt(fit.curvature)[:, :, None] * z
         if dense:
@@ -225,8 +226,8 @@ def logit_posterior(problems: Problems, prior: Prior) -> tuple[FloatArray, Float
     if not prior.factor.any():
         return logits, covariance
     precision = np.asarray(np.linalg.inv(prior.factor @ prior.factor.T), dtype=np.float64)
-    for groups in problems.batches():
-        batch = problems.padded(groups)
+    for block in problems.blocks():
+        groups, batch = block.groups, Rows(problems.padded(block), block)
         here = logits[groups]
         gradient, hessian = _logit_derivatives(batch, here, prior.mean, precision)
         for _ in range(POLISHING_STEPS):
@@ -243,14 +244,14 @@ def logit_posterior(problems: Problems, prior: Prior) -> tuple[FloatArray, Float
 
 
 def _logit_derivatives(
-    batch: Batch, logits: FloatArray, mean: FloatArray, precision: FloatArray
+    batch: Rows, logits: FloatArray, mean: FloatArray, precision: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Gradient of the log posterior (U, K) and the Hessian of its negative (U, K, K)."""
     weights = mixing_weights(logits, simplex=True)
     margin = np.einsum("unk,uk->un", batch.x, weights)
     probability = expit(margin)
-    pull = batch.weight * (batch.label - probability)
-    curvature = batch.weight * probability * expit(-margin)
+    pull = batch.answers.weight * (batch.answers.label - probability)
+    curvature = batch.answers.weight * probability * expit(-margin)
     excess = batch.x - margin[:, :, None]
     slopes = weights[:, None, :] * excess
     gradient = np.einsum("un,unk->uk", pull, slopes) - (logits - mean) @ precision

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_expit
 
 from plt.errors import UsageError
-from plt.train.heads.newton import Batch, Problems, form_of, maximise
-from plt.train.method import FloatArray, IntArray
+from plt.train.heads.newton import Block, Problems, maximise
+from plt.train.method import FloatArray
 
 L2_GRID = tuple(10.0 ** (exponent / 2) for exponent in range(4, -7, -1))
 """From strong to weak, half a decade apart. At scaled features (mean |x|^2 of a difference is 1)
@@ -76,57 +75,47 @@ def fit_ridge(
         The heads. A group whose differences are all 0 gets the head 0.
     """
     n_groups = len(problems.sizes)
-    scales = problems.scales()
+    # A penalty on features divided by their scale.
+    unit = problems.scales() ** 2
     weights = np.zeros((n_groups, problems.features.shape[1]))
     chosen = np.full(n_groups, np.nan)
     by_validation = np.zeros(n_groups, dtype=bool)
     if l2 is None and validation is not None:
         by_validation = validation.totals >= MIN_VALIDATION_ROWS
-    for groups in problems.batches():
-        batch = problems.padded(groups, scales)
-        judged = _validation_batch(validation, groups[by_validation[groups]], scales)
+    search = _Search(problems, validation, unit, by_validation)
+    for block in problems.blocks():
         grid = L2_GRID if l2 is None else (l2,)
-        found, penalty = _best_of_grid(batch, grid, judged, by_validation[groups])
-        weights[groups] = found / scales[groups, None]
-        chosen[groups] = penalty
+        weights[block.groups], chosen[block.groups] = search.best(block, grid)
     return RidgeHeads(weights, chosen, by_validation, given=l2 is not None)
 
 
-def _validation_batch(
-    validation: Problems | None, groups: IntArray, scales: FloatArray
-) -> Batch | None:
-    if validation is None or len(groups) == 0:
-        return None
-    return validation.padded(groups, scales)
+@dataclass(frozen=True)
+class _Search:
+    problems: Problems
+    validation: Problems | None
+    unit: FloatArray
+    by_validation: NDArray[np.bool_]
 
-
-def _best_of_grid(
-    batch: Batch, grid: tuple[float, ...], judged: Batch | None, by_validation: NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray]:
-    """The head and penalty of the best criterion for each group: shapes (U, d) and (U,)."""
-    form = form_of(batch.x)
-    n_groups = len(batch.x)
-    best = np.full(n_groups, -np.inf)
-    weights = np.zeros((n_groups, batch.x.shape[2]))
-    chosen = np.full(n_groups, grid[0])
-    coordinates = None
-    for l2 in grid:
-        fit = maximise(form, batch, np.full(n_groups, l2), start=coordinates)
-        coordinates = fit.coordinates
-        found = form.weights(coordinates)
-        criterion = fit.value
-        if len(grid) > 1 and not by_validation.all():
-            criterion = fit.log_evidence(form, np.full(n_groups, l2))
-        if judged is not None:
-            criterion[by_validation] = _validation_score(judged, found[by_validation])
-        better = criterion > best
-        best[better] = criterion[better]
-        weights[better] = found[better]
-        chosen[better] = l2
-    return weights, chosen
-
-
-def _validation_score(judged: Batch, weights: FloatArray) -> FloatArray:
-    margin = (judged.x @ weights[:, :, None])[:, :, 0]
-    parts = judged.label * log_expit(margin) + (1 - judged.label) * log_expit(-margin)
-    return np.asarray((judged.weight * parts).sum(axis=1))
+    def best(self, block: Block, grid: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:
+        """The head and penalty of the best criterion for each group: shapes (U, d) and (U,)."""
+        form, unit = self.problems.form(block), self.unit[block.groups]
+        judged = self.by_validation[block.groups]
+        best = np.full(len(block), -np.inf)
+        weights = np.zeros((len(block), self.problems.features.shape[1]))
+        chosen = np.full(len(block), grid[0])
+        coordinates = None
+        for l2 in grid:
+            fit = maximise(form, block, l2 * unit, start=coordinates)
+            coordinates = fit.coordinates
+            found = form.weights(coordinates)
+            criterion = fit.value
+            if len(grid) > 1 and not judged.all():
+                criterion = fit.log_evidence(form, l2 * unit)
+            if judged.any() and self.validation is not None:
+                held_out = self.validation.some(block.groups[judged])
+                criterion[judged] = -held_out.losses(held_out.margins(found[judged]))
+            better = criterion > best
+            best[better] = criterion[better]
+            weights[better] = found[better]
+            chosen[better] = l2
+        return weights, chosen

@@ -219,16 +219,16 @@ def next_own(
     """
     chosen = np.full(len(pool.sizes), -1)
     unlabelled = replace(pool, label=np.zeros(len(pool.a)), weight=open_rows.astype(np.float64))
-    for groups in unlabelled.batches():
-        batch = unlabelled.padded(groups)
-        if batch.x.shape[1] == 0:
+    for block in unlabelled.blocks():
+        groups, x = block.groups, unlabelled.padded(block)
+        if x.shape[1] == 0:
             continue
         if criterion == "random":
-            worth = _chances(keys[groups], np.arange(batch.x.shape[1]))
+            worth = _chances(keys[groups], np.arange(x.shape[1]))
         else:
-            margin = np.einsum("unj,uj->un", batch.x, placement.mean[groups])
-            worth = value(criterion, margin, placement.spread.of(groups).own_variances(batch.x))
-        index, top = _first_best(np.where(batch.weight > 0, worth, -np.inf))
+            margin = np.einsum("unj,uj->un", x, placement.mean[groups])
+            worth = value(criterion, margin, placement.spread.of(groups).own_variances(x))
+        index, top = _first_best(np.where(block.weight > 0, worth, -np.inf))
         chosen[groups] = np.where(top > -np.inf, pool.starts[:-1][groups] + index, -1)
     return chosen
 

@@ -10,13 +10,16 @@ from plt.errors import UsageError
 from plt.train.heads.factor_fit import Factors
 from plt.train.heads.newton import Problems
 from plt.train.method import FloatArray, IntArray
+from plt.train.solvers.forms import Paired
 
 FIRST_ORDER = 4.0
 """logit(1/2 + v) = 4 v + O(v^3): centred votes times 4 are margins to first order."""
 INIT_RIDGE = 1.0
 """Of the regression on features of mean square 1: the weight of one vote."""
 DENSE_SIDE = 500
-"""Up to this many users or pairs the full decomposition is the faster one."""
+"""Up to this many users or pairs the matrix of their products is decomposed instead."""
+NEGLIGIBLE = 1e-7
+"""Singular values below this share of the largest are 0: squared, they are rounding."""
 MAX_FILLED = 100_000_000
 IMPUTED_RANK = 100
 """Of the reconstruction that fills missing votes, as in the reference code of PReF."""
@@ -89,12 +92,24 @@ def vote_factors(
         filled = _filled(matrix, 0.0 if centred else 0.5, imputations)
         left, sizes, right = np.linalg.svd(filled, full_matrices=False)
     elif min(shape) <= DENSE_SIDE or rank >= min(shape):
-        left, sizes, right = np.linalg.svd(matrix.votes.toarray(), full_matrices=False)
+        left, sizes, right = _by_products(matrix.votes)
     else:
         left, sizes, right = svds(matrix.votes, k=rank, v0=rng.normal(size=min(shape)))
     order = np.argsort(-sizes, kind="stable")[:rank]
     root = np.sqrt(sizes[order] * (FIRST_ORDER if centred else 1.0))
     return left[:, order] * root, right[order].T * root
+
+
+def _by_products(votes: csr_array) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The singular value decomposition from the smaller side's matrix of inner products."""
+    wide = votes.shape[0] <= votes.shape[1]
+    matrix = votes if wide else csr_array(votes.T)
+    squares, vectors = np.linalg.eigh((matrix @ matrix.T).toarray())
+    sizes = np.sqrt(np.maximum(squares, 0.0))
+    real = sizes > NEGLIGIBLE * sizes.max(initial=0.0)
+    sizes = np.where(real, sizes, 0.0)
+    other = (matrix.T @ vectors) * np.where(real, 1 / np.where(real, sizes, 1.0), 0.0)
+    return (vectors, sizes, other.T) if wide else (other, sizes, vectors.T)
 
 
 def regressed(
@@ -108,11 +123,12 @@ def regressed(
         scale: What features are divided by.
         targets: Shape (P, k).
     """
-    x = problems.features[matrix.a].astype(np.float64) - problems.features[matrix.b]
-    x /= scale
-    weight = np.asarray(matrix.n_votes.sum(axis=0)).reshape(-1)
-    gram = x.T @ (weight[:, None] * x) + INIT_RIDGE * np.eye(x.shape[1])
-    return np.asarray(np.linalg.solve(gram, x.T @ (weight[:, None] * targets)).T)
+    rows = Paired(problems.features, matrix.a, matrix.b)
+    weight = np.asarray(matrix.n_votes.sum(axis=0), dtype=np.float64).reshape(-1)
+    gram = rows.curved(weight) / scale**2
+    gram[np.diag_indices_from(gram)] += INIT_RIDGE
+    pulls = np.stack([rows.pull(weight * target) for target in targets.T], axis=1)
+    return np.asarray(np.linalg.solve(gram, pulls / scale).T)
 
 
 def with_vote_factors(

@@ -1,10 +1,17 @@
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
-from plt.train.heads.empirical_bayes import Prior, fit_prior, shrunken_heads
+from plt.train.heads import empirical_bayes as module
+from plt.train.heads.empirical_bayes import (
+    Prior,
+    fit_prior,
+    leading_directions,
+    shrunken_heads,
+)
 from plt.train.heads.newton import Problems
 from plt.train.heads.ridge import fit_ridge
 from plt.train.method import FloatArray
@@ -24,10 +31,17 @@ def direct_map(
     return head, np.linalg.inv(hessian)
 
 
-def test_one_em_step_is_the_textbook_one() -> None:
-    """Against explicit d x d posteriors, with users of fewer and of more rows than features."""
+@pytest.mark.parametrize(("n_texts", "few_texts"), [(60, 100), (60, 10), (4, 100), (4, 3)])
+def test_one_em_step_is_the_textbook_one(
+    n_texts: int, few_texts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against explicit d x d posteriors, with users of fewer and of more rows than features.
+
+    Summed by texts and by rows; with four texts, whose differences leave directions unseen.
+    """
+    monkeypatch.setattr(module, "FEW_TEXTS", few_texts)
     sizes = [3, 20, 8, 0, 5, 14]
-    problems, _ = planted(0, sizes, d=6)
+    problems, _ = planted(0, sizes, d=6, n_texts=n_texts)
     rng = np.random.default_rng(1)
     start = Prior(rng.normal(size=6) / 4, rng.normal(size=(6, 6)) / 3)
     precision = np.linalg.inv(start.factor @ start.factor.T)
@@ -39,6 +53,35 @@ def test_one_em_step_is_the_textbook_one() -> None:
     after = fit_prior(problems, start, 1)
     assert np.allclose(after.mean, mean, atol=1e-8)
     assert np.allclose(after.factor @ after.factor.T, covariance, atol=1e-8)
+
+
+def test_later_steps_begin_where_the_last_ended_and_end_the_same() -> None:
+    """Ten EM steps in one call are ten calls of one, which know nothing of each other."""
+    problems, _ = planted(7, [3, 30, 12, 9, 40], d=8)
+    start = Prior(np.zeros(8), np.eye(8) / 3)
+    together, one_by_one = fit_prior(problems, start, 10), start
+    for _ in range(10):
+        one_by_one = fit_prior(problems, one_by_one, 1)
+    assert np.allclose(together.mean, one_by_one.mean, atol=1e-7)
+    assert np.allclose(
+        together.factor @ together.factor.T, one_by_one.factor @ one_by_one.factor.T, atol=1e-7
+    )
+
+
+def test_leading_directions_are_the_eigenvectors_of_the_second_moment() -> None:
+    rng = np.random.default_rng(8)
+    problems, _ = planted(8, [40, 60], d=60, n_texts=90)
+    problems = replace(
+        problems,
+        features=(problems.features * 0.6 ** np.arange(60)).astype(np.float32),
+        weight=rng.random(100) + 0.5,
+    )
+    x = differences(problems)
+    sizes, vectors = np.linalg.eigh(x.T @ (problems.weight[:, None] * x))
+    found, share = leading_directions(problems, 5, seed=0)
+    top = vectors[:, ::-1][:, :5]
+    assert np.allclose(found @ found.T, top @ top.T, atol=1e-6)
+    assert share == pytest.approx(sizes[::-1][:5].sum() / sizes.sum(), rel=1e-6)
 
 
 def test_no_variance_is_the_shared_head_and_much_variance_is_everybody_alone() -> None:

@@ -8,23 +8,22 @@ import torch
 from scipy.special import expit
 
 from plt.errors import FailedError
+from plt.train.heads import factor_fit as module
 from plt.train.heads.factor_fit import (
     DEFAULT_L2,
     FactorFit,
     FactorRows,
     Factors,
     Penalties,
-    descend,
     fit_best,
     fit_factors,
     objective,
     random_factors,
-    stacked,
-    user_averaged,
 )
-from plt.train.heads.newton import Problems
+from plt.train.heads.newton import Problems, stacked, user_averaged
 from plt.train.heads.ridge import fit_ridge
 from plt.train.heads.vote_svd import VoteMatrix, regressed, vote_factors
+from plt.train.methods.personal.lore import descend
 from tests.train.low_rank import auc, matrix_problem, planted_margins, votes
 from tests.train.problems import differences, planted
 
@@ -70,7 +69,7 @@ def test_texts_and_pairs_as_items_are_the_same_rows() -> None:
     shared, _ = planted(0, [40, 40], n_texts=20)
     few, _ = planted(0, [6, 6], n_texts=20)
     repeated = stacked([few, few, few])
-    for problems, n_items in ((shared, 20), (repeated, 12)):
+    for problems, n_items in ((shared, 20), (repeated, 13)):
         rows = FactorRows(problems, 3.0)
         assert len(rows.items) == n_items
         factors = drawn(problems, 2, simplex=False)
@@ -78,6 +77,41 @@ def test_texts_and_pairs_as_items_are_the_same_rows() -> None:
         heads = factors.weights @ factors.basis
         expected = np.einsum("nd,nd->n", differences(problems) / 3, heads[user])
         assert np.allclose(rows.margins(factors), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("part_rows", [7, 10**6])
+def test_a_table_of_users_by_items_changes_nothing(
+    part_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do the parts in which users are taken."""
+    problems, _ = planted(6, [9, 0, 14, 5, 30], d=6)
+    factors = drawn(problems, 3, simplex=False)
+    monkeypatch.setattr(module, "PART_ROWS", part_rows)
+    by_cells = FactorRows(problems, 2.0)
+    monkeypatch.setattr(module, "MOST_CELLS", 0)
+    by_rows = FactorRows(problems, 2.0)
+    assert (by_cells.by_cells, by_rows.by_cells) == (True, False)
+    x = differences(problems) / 2
+    heads = (factors.coordinates @ factors.basis)[problems.owner]
+    margin = np.einsum("nd,nd->n", x, heads)
+    slope = expit(margin) - problems.label
+    by_heads = np.zeros((5, 6))
+    np.add.at(by_heads, problems.owner, slope[:, None] * x)
+    for rows in (by_cells, by_rows):
+        assert np.allclose(rows.margins(factors), margin, atol=1e-12)
+        value, by_basis, by_weights = rows.expanded(factors)
+        assert value == pytest.approx((np.logaddexp(0, margin) - problems.label * margin).sum())
+        assert np.allclose(by_weights, by_heads @ factors.basis.T, atol=1e-10)
+        assert np.allclose(by_basis, factors.coordinates.T @ by_heads, atol=1e-10)
+
+
+def test_a_fit_that_ends_at_its_most_steps_says_so() -> None:
+    problems, _ = planted(6, [30, 40], d=6)
+    rows = FactorRows(problems, problems.pooled_scale())
+    start = drawn(problems, 2, simplex=False)
+    short = fit_factors(rows, start, Penalties(1.0, 1.0), max_iterations=3)
+    assert "3 steps of L-BFGS, the most that are made" in short.describe(given=True)
+    assert "most" not in fit_factors(rows, start, Penalties(1.0, 1.0)).describe(given=True)
 
 
 @pytest.mark.parametrize("simplex", [False, True])

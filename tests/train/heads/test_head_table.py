@@ -67,10 +67,31 @@ def test_rows_of_each_user_in_the_order_that_was_asked() -> None:
     for group, user in enumerate(["c", "a", "c\0"]):
         rows = slice(problems.starts[group], problems.starts[group + 1])
         mine = found.user == found.users.index(user)
-        assert problems.a[rows].tolist() == found.a[mine].tolist()
-        assert problems.label[rows].tolist() == found.label[mine].tolist()
+        cells: dict[tuple[int, int], list[float]] = {}
+        for a, b, label in zip(found.a[mine], found.b[mine], found.label[mine], strict=True):
+            cells.setdefault((int(a), int(b)), []).append(float(label))
+        merged = zip(problems.a[rows], problems.b[rows], strict=True)
+        assert [(int(a), int(b)) for a, b in merged] == list(cells)
+        assert problems.weight[rows].tolist() == [len(labels) for labels in cells.values()]
+        assert np.allclose(problems.label[rows], [np.mean(labels) for labels in cells.values()])
     without = user_problems(found.select(found.user != 1), x, ["b", "a"])
     assert without.sizes[0] == 0
+
+
+def test_a_user_who_judged_pairs_again_has_the_head_of_every_judgement() -> None:
+    found, x = judgements(n_rows=200), features()
+    problems = user_problems(found, x, ["a", "b"])
+    assert len(problems.a) < 30 < problems.totals.min()
+    for group, user in enumerate(["a", "b"]):
+        rows = found.user == found.users.index(user)
+        every = Problems(
+            x, found.a[rows], found.b[rows], found.label[rows], np.ones(rows.sum()),
+            np.array([0, rows.sum()]),
+        )  # fmt: skip
+        alone = fit_ridge(every)
+        together = fit_ridge(problems)
+        assert alone.l2[0] == together.l2[group]
+        assert np.allclose(alone.weights[0], together.weights[group], rtol=0, atol=1e-9)
 
 
 def test_validation_rows_move_no_weight() -> None:

@@ -9,17 +9,19 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from plt.errors import FailedError
-from plt.train.heads.newton import Batch, Dual, Primal, Problems, form_of, maximise
+from plt.train.heads.newton import Problems, maximise
 from plt.train.method import FloatArray
+from plt.train.solvers.forms import Dual, Paired, Primal
 from tests.train.problems import differences, only, planted
 
 
 def solve(problems: Problems, l2: float) -> FloatArray:
     heads = np.zeros((len(problems.sizes), problems.features.shape[1]))
-    for groups in problems.batches():
-        batch = problems.padded(groups)
-        form = form_of(batch.x)
-        heads[groups] = form.weights(maximise(form, batch, np.full(len(groups), l2)).coordinates)
+    for block in problems.blocks():
+        form = problems.form(block)
+        heads[block.groups] = form.weights(
+            maximise(form, block, np.full(len(block), l2)).coordinates
+        )
     return heads
 
 
@@ -58,10 +60,11 @@ def test_agrees_with_scikit_learn_in_both_forms() -> None:
 
 def test_dual_and_primal_are_the_same_posterior() -> None:
     problems, _ = planted(2, [10, 10, 10], d=10)
-    batch = problems.padded(np.arange(3))
+    block = problems.block(np.arange(3))
+    x = problems.padded(block)
     l2 = np.array([0.01, 1.0, 50.0])
-    dual, primal = Dual(batch.x), Primal(batch.x)
-    by_rows, by_features = maximise(dual, batch, l2), maximise(primal, batch, l2)
+    dual, primal = Dual(x), Primal(x)
+    by_rows, by_features = maximise(dual, block, l2), maximise(primal, block, l2)
     assert np.allclose(dual.weights(by_rows.coordinates), by_features.coordinates, atol=1e-9)
     evidence = by_rows.log_evidence(dual, l2), by_features.log_evidence(primal, l2)
     assert np.allclose(*evidence, atol=1e-9)
@@ -69,13 +72,13 @@ def test_dual_and_primal_are_the_same_posterior() -> None:
 
 def test_evidence_is_the_integral_over_heads_in_one_dimension() -> None:
     problems, _ = planted(3, [400], d=1)
-    batch = problems.padded(np.array([0]))
+    block = problems.block(np.array([0]))
     l2 = np.array([0.5])
-    form = form_of(batch.x)
-    evidence = maximise(form, batch, l2).log_evidence(form, l2)[0]
+    form = problems.form(block)
+    evidence = maximise(form, block, l2).log_evidence(form, l2)[0]
     grid = np.linspace(-10, 10, 4_001)
-    margin = batch.x[0] * grid
-    label = batch.label[0][:, None]
+    margin = problems.padded(block)[0] * grid
+    label = block.label[0][:, None]
     log_likelihood = -(label * np.logaddexp(0, -margin) + (1 - label) * np.logaddexp(0, margin))
     log_prior = -0.5 * l2 * grid**2 + 0.5 * np.log(l2 / (2 * np.pi))
     total = log_likelihood.sum(axis=0) + log_prior
@@ -95,11 +98,11 @@ def test_solved_together_or_one_by_one() -> None:
 def test_who_is_solved_beside_a_group_changes_no_bit() -> None:
     """Of groups padded to the same width; the neighbour takes more or fewer Newton steps."""
     problems, _ = planted(5, [30, 30], d=40)
-    batch = problems.padded(np.array([0, 1]))
-    form = Dual(batch.x)
+    block = problems.block(np.array([0, 1]))
+    form = Dual(problems.padded(block))
     heads = []
     for neighbour in (1e3, 1.0, 1e-8):
-        fit = maximise(form, batch, np.array([0.1, neighbour]))
+        fit = maximise(form, block, np.array([0.1, neighbour]))
         heads.append(form.weights(fit.coordinates)[0])
     assert np.array_equal(heads[0], heads[1])
     assert np.array_equal(heads[0], heads[2])
@@ -107,11 +110,11 @@ def test_who_is_solved_beside_a_group_changes_no_bit() -> None:
 
 def test_a_start_from_which_newton_overshoots_ends_at_the_maximum() -> None:
     problems, _ = planted(12, [40], d=3)
-    batch = problems.padded(np.array([0]))
+    block = problems.block(np.array([0]))
     l2 = np.array([1e-6])
-    form = form_of(batch.x)
-    near = maximise(form, batch, l2).coordinates
-    far = maximise(form, batch, l2, start=np.full_like(near, -20.0)).coordinates
+    form = problems.form(block)
+    near = maximise(form, block, l2).coordinates
+    far = maximise(form, block, l2, start=np.full_like(near, -20.0)).coordinates
     assert np.allclose(near, far, atol=1e-6)
 
 
@@ -140,30 +143,35 @@ def test_separable_rows_converge_under_a_tiny_penalty() -> None:
 
 def test_an_offset_is_margin_that_needs_no_explaining() -> None:
     problems, heads = planted(7, [3000], d=4)
-    batch = problems.padded(np.array([0]))
-    offset = batch.x @ heads[0]
-    form = form_of(batch.x)
-    fit = maximise(form, batch, np.array([1e-3]), offset)
-    free = maximise(form, batch, np.array([1e-3]))
+    block = problems.block(np.array([0]))
+    offset = (problems.padded(block)[0] @ heads[0])[None]
+    form = problems.form(block)
+    fit = maximise(form, block, np.array([1e-3]), offset)
+    free = maximise(form, block, np.array([1e-3]))
     assert np.abs(fit.coordinates).max() < 0.5
     assert np.allclose(fit.coordinates[0] + heads[0], free.coordinates[0], atol=0.01)
 
 
-def test_features_that_are_no_numbers_are_refused() -> None:
+@pytest.mark.parametrize("form", [Dual, Primal, None])
+def test_features_that_are_no_numbers_are_refused(form: type[Dual] | type[Primal] | None) -> None:
     problems, _ = planted(8, [6], d=3)
-    batch = problems.padded(np.array([0]))
-    broken = Batch(np.where(batch.x > 1, np.nan, batch.x), batch.label, batch.weight)
+    problems.features[problems.a[0]] = np.nan
+    block = problems.block(np.array([0]))
+    if form is None:
+        rows: Dual | Primal | Paired = Paired(problems.features, problems.a, problems.b)
+    else:
+        rows = form(problems.padded(block))
     with pytest.raises(FailedError, match="not finite"):
-        maximise(form_of(broken.x), broken, np.array([1.0]))
+        maximise(rows, block, np.array([1.0]))
 
 
 def test_batches_hold_every_group_once_and_similar_sizes() -> None:
     problems, _ = planted(9, [0, 3, 200, 4, 90, 3, 0, 150], d=6)
-    batches = list(problems.batches())
-    assert sorted(np.concatenate(batches).tolist()) == list(range(8))
-    for groups in batches:
-        sizes = np.maximum(problems.sizes[groups], 1)
-        assert sizes.max() <= 2 * sizes.min()
+    blocks = list(problems.blocks())
+    assert sorted(np.concatenate([block.groups for block in blocks]).tolist()) == list(range(8))
+    for block in blocks:
+        sizes = np.maximum(problems.sizes[block.groups], 1)
+        assert block.rows.shape[1] <= 1.25 * sizes.min()
 
 
 def test_scale_is_the_root_of_the_weighted_mean_square() -> None:

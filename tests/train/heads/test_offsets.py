@@ -109,10 +109,9 @@ def test_offsets_around_zero_are_ridge_heads_and_evidence_is_theirs() -> None:
     heads = offset_heads(problems, np.zeros(12), deviation)
     prior = Prior(np.zeros(12), np.eye(12) * deviation)
     assert np.allclose(heads, shrunken_heads(problems, prior), atol=1e-9)
-    best = max(L2_GRID, key=lambda l2: offset_evidence(
-        one_group(problems), np.zeros(12), OffsetPenalties(1.0, l2, scale).deviation(1.0)
-    ))  # fmt: skip
-    assert best == fit_ridge(one_group(problems)).l2[0]
+    deviations = [OffsetPenalties(1.0, l2, scale).deviation(1.0) for l2 in L2_GRID]
+    evidence = offset_evidence(one_group(problems), np.zeros(12), deviations)
+    assert L2_GRID[int(np.argmax(evidence))] == fit_ridge(one_group(problems)).l2[0]
 
 
 def test_a_newcomer_with_the_rows_of_a_user_gets_the_head_of_that_user() -> None:

@@ -49,6 +49,18 @@ def test_large_and_small_matrices_are_decomposed_alike(monkeypatch: pytest.Monke
     assert np.allclose(small[0] @ small[1].T, large[0] @ large[1].T, atol=1e-8)
 
 
+@pytest.mark.parametrize("shape", [(5, 40), (40, 5), (3, 3)])
+def test_the_products_of_the_smaller_side_are_enough(shape: tuple[int, int]) -> None:
+    """Against the whole decomposition, with a user who always answers as another."""
+    labels = votes(planted_margins(*shape, rank=2), 1)
+    labels[-1] = labels[0]
+    left, sizes, right = np.linalg.svd(4 * (labels - 0.5), full_matrices=False)
+    k = min(shape) - 1
+    users, pairs = vote_factors(VoteMatrix.of(matrix_problem(labels)), k, RNG)
+    assert np.allclose(users @ pairs.T, (left[:, :k] * sizes[:k]) @ right[:k], atol=1e-7)
+    assert np.allclose(np.linalg.norm(users, axis=0) ** 2, sizes[:k], atol=1e-7)
+
+
 def test_several_votes_on_a_pair_are_their_mean_and_ties_are_votes() -> None:
     features = np.eye(4, dtype=np.float32)
     a, b = np.array([0, 0, 2, 2]), np.array([1, 1, 3, 3])

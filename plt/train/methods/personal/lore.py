@@ -17,14 +17,13 @@ from plt.train.heads.factor_fit import (
     FactorRows,
     Factors,
     Penalties,
-    descend,
     fit_best,
+    objective,
     random_factors,
-    user_averaged,
 )
 from plt.train.heads.factor_table import FactorTable, factor_table, refuse_factorisation
 from plt.train.heads.head_table import user_problems
-from plt.train.heads.newton import Problems
+from plt.train.heads.newton import Problems, user_averaged
 from plt.train.heads.posterior import factor_posterior
 from plt.train.judgements import named_users, read_judgements
 from plt.train.method import (
@@ -227,3 +226,38 @@ def _place_as_published(problems: Problems, basis: FloatArray) -> FloatArray:
         rows, start, Penalties(0.0, 0.0), steps=PLACE_STEPS, rate=PLACE_RATE, moves_basis=False
     )
     return fit.factors.coordinates
+
+
+def descend(
+    rows: FactorRows,
+    start: Factors,
+    penalties: Penalties,
+    *,
+    steps: int,
+    rate: float,
+    moves_basis: bool = True,
+) -> FactorFit:
+    """Full-batch Adam (Kingma and Ba 2015, their moments and epsilon), for `compat` presets.
+
+    Args:
+        rows: Training rows.
+        start: Where it starts.
+        penalties: 0 in the reference codes.
+        steps: Of Adam.
+        rate: Learning rate.
+        moves_basis: Whether the basis is learnt, or the coordinates only.
+    """
+    here, value = start, np.nan
+    moments = [np.zeros((2, *array.shape)) for array in (start.basis, start.coordinates)]
+    for step in range(1, steps + 1):
+        value, *gradients = objective(rows, here, penalties)
+        moved = []
+        for array, gradient, (mean, square) in zip(
+            (here.basis, here.coordinates), gradients, moments, strict=True
+        ):
+            mean += 0.1 * (gradient - mean)
+            square += 0.001 * (gradient**2 - square)
+            scaled = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
+            moved.append(array - rate * scaled)
+        here = Factors(moved[0] if moves_basis else here.basis, moved[1], here.simplex)
+    return FactorFit(here, float(value), steps)

@@ -14,7 +14,6 @@ from plt.train.heads.factor_fit import (
     Factors,
     fit_best,
     random_factors,
-    stacked,
 )
 from plt.train.heads.factor_table import FactorTable, factor_table, learnt_prior
 from plt.train.heads.head_table import (
@@ -24,7 +23,7 @@ from plt.train.heads.head_table import (
     pair_problem,
     user_problems,
 )
-from plt.train.heads.newton import Problems
+from plt.train.heads.newton import Problems, stacked
 from plt.train.heads.offsets import OffsetRows, OffsetTable, fit_offsets
 from plt.train.heads.ridge import RidgeHeads, fit_ridge
 from plt.train.judgements import named_users

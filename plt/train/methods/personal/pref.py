@@ -233,14 +233,14 @@ def _placed_as_published(problems: Problems, users: Sequence[str], seed: int) ->
         for user in users
     ]
     lambdas = np.array(starts).reshape(len(users), rank)
-    for groups in problems.batches():
-        batch = problems.padded(groups)
-        share = batch.weight / np.maximum(batch.weight.sum(axis=1, keepdims=True), 1.0)
-        here = lambdas[groups]
+    for block in problems.blocks():
+        x = problems.padded(block)
+        share = block.weight / np.maximum(block.weight.sum(axis=1, keepdims=True), 1.0)
+        here = lambdas[block.groups]
         for _ in range(COMPAT_STEPS):
-            margin = np.einsum("unj,uj->un", batch.x, here)
+            margin = np.einsum("unj,uj->un", x, here)
             here = here + COMPAT_RATE * np.einsum(
-                "un,unj->uj", share * (batch.label - expit(margin)), batch.x
+                "un,unj->uj", share * (block.label - expit(margin)), x
             )
-        lambdas[groups] = here
+        lambdas[block.groups] = here
     return lambdas

@@ -66,3 +66,16 @@ def test_the_margin_of_a_new_user_shrinks_with_the_number_of_answers(ctx: TrainC
         )
         margins.append((a - b) * (1 if judgements.label[0] == 1 else -1))
     assert margins == sorted(margins)
+
+
+def test_few_validation_rows_leave_the_variance_to_evidence(ctx: TrainContext) -> None:
+    """Of people who answer by coin nobody differs; two opposite camps do."""
+    coins = judged({f"u{i}": 0.5 for i in range(12)}, 30)
+    camps = judged({f"u{i}": 0.95 if i % 2 else 0.05 for i in range(12)}, 30)
+    found = {}
+    for name, prefs in (("coins", coins), ("camps", camps)):
+        fitted = EbShrinkage().fit(prefs, ctx)
+        assert "chosen by evidence" in fitted.notes[1]
+        assert fitted.table is not None
+        found[name] = float(np.abs(fitted.table.heads - fitted.table.population).max())
+    assert found["coins"] < 0.1 * found["camps"]

@@ -1,0 +1,1 @@
+"""Linear algebra under the heads: forms of a Newton step."""
