@@ -93,9 +93,17 @@ class RawTable:
         """The rows that equal an earlier row in every column, ascending."""
         suspects: Sequence[int] = range(self.height)
         for cells in self.columns.values():
-            if set(map(type, cells)) <= {str, type(None)}:
-                often = Counter(cells[row] for row in suspects)
-                suspects = [row for row in suspects if often[cells[row]] > 1]
+            if not suspects:
+                return []
+            kinds = set(map(type, cells))
+            if kinds <= {str, type(None)}:
+                keys: Sequence[Any] = cells
+            elif kinds <= {list, type(None)}:
+                keys = [_last_text(cell) for cell in cells]
+            else:
+                continue
+            often = Counter(keys[row] for row in suspects)
+            suspects = [row for row in suspects if often[keys[row]] > 1]
         seen: set[bytes] = set()
         repeats = []
         for row in suspects:
@@ -118,6 +126,14 @@ class RawTable:
             lines=None if self.lines is None else [self.lines[row] for row in kept],
             dropped={**self.dropped, reason: self.dropped.get(reason, 0) + len(left_out)},
         )
+
+
+def _last_text(cell: list[Any] | None) -> Any:
+    """What differs between lists that differ, as a rule: the last text in them, or their length."""
+    last = cell[-1] if cell else None
+    if isinstance(last, dict):
+        last = last.get("content")
+    return last if isinstance(last, str) else len(cell or ())
 
 
 def read(source: Source, *, lenient: bool = False) -> RawTable:

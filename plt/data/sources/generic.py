@@ -252,15 +252,17 @@ def _without_copies(table: RawTable, options: GenericOptions, say: Say) -> RawTa
 def _say_merged(frame: pl.DataFrame, found: Planned, say: Say) -> None:
     """Rows that are the same choice to the reader and differ in a text that nobody reads."""
     names = found.plan.left_out.get(kinds.TEXT, [])
-    keys = ["prompt", "response_1", "response_2"]
-    if not names or not {"row", *keys} <= set(frame.columns):
+    texts = ["prompt", "response_1", "response_2"]
+    if not names or not {"row", *texts} <= set(frame.columns):
         return
-    ids = frame.select("row", key=pl.struct(keys).hash())
+    ends = [f("response_1", "response_2") for f in (pl.min_horizontal, pl.max_horizontal)]
+    key = pl.struct("prompt", smaller=ends[0], larger=ends[1]).hash()
+    ids = frame.select("row", key=key)
     again = ids.filter(pl.col("key").is_duplicated())
     for name in names:
         cells = pl.Series(name, found.table.columns[name], dtype=pl.String)
-        texts = again.with_columns(text=cells[again["row"]])
-        pairs = texts.group_by("key").agg(pl.col("text").n_unique()).filter(pl.col("text") > 1)
+        told = again.with_columns(text=cells[again["row"]])
+        pairs = told.group_by("key").agg(pl.col("text").n_unique()).filter(pl.col("text") > 1)
         if pairs.height:
             say(
                 f"{pairs.height} pairs stand under several texts of {name}, which is left out; if"

@@ -85,6 +85,8 @@ def answers_of(cell: Any) -> list[Answer]:
     """
     if cell is None or cell == []:
         return [None]
+    if type(cell) is list and len(cell) == 1 and type(cell[0]) is dict:
+        return [_conversation(cell)]
     if isinstance(cell, list):
         if all(isinstance(entry, str) for entry in cell):
             return list(cell)

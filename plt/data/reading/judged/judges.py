@@ -12,6 +12,8 @@ from plt.data.remarks import Say
 from plt.errors import UsageError
 
 DISCARDED = "discarded or skipped judgement"
+SELECTION = frozenset({"selected", "choices", "value", "label", "type"})
+"""Keys of an object that is one judgement."""
 IN_STEP = ("strength", "discarded", "judged_at", "shown_first")
 
 
@@ -60,7 +62,7 @@ def judgements(
         found = _exploded(table, sources, parts, users, say)
     elif len(parts) > 1:
         found = _columns(table, parts, users, say)
-    elif any(isinstance(cell, Mapping) for cell in values(table, parts[0])):
+    elif any(_by_people(cell) for cell in values(table, parts[0])):
         found = _by_key(values(table, parts[0]))
         if "user_id" in sources:
             _refuse_two_users()
@@ -68,6 +70,11 @@ def judgements(
         found = Cells(list(range(table.height)), None, values(table, parts[0]))
     found = _with_row_fields(table, sources, found)
     return _counted(found, sources, bad)
+
+
+def _by_people(cell: Any) -> bool:
+    """Whether an object holds a judgement a person, and not one selection."""
+    return isinstance(cell, Mapping) and not set(cell) <= SELECTION
 
 
 def _in_lists(table: RawTable, parts: Sequence[str], users: Sequence[str]) -> bool:

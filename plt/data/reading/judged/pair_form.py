@@ -115,7 +115,8 @@ def choices(asked: Asked, names: tuple[str, str], *, many: bool) -> Choices:
         found.prompts = _systems(asked, found)
         return found
     prompts = prompt_cells(table, asked.sources, bad)
-    if not many and any(_in_turns(*row) for row in zip(prompts, ones, twos, strict=True)):
+    in_lists = not many and any(type(cell) is list for cell in prompts)
+    if in_lists and any(_in_turns(*row) for row in zip(prompts, ones, twos, strict=True)):
         return _in_step(asked, prompts, ones, twos)
     before = contexts(table, asked.sources, prompts, bad)
     if plain:

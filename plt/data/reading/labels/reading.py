@@ -85,7 +85,7 @@ def read_labels(
     }
     found = [readings[word] for word in spelled]
     for side, by_text in ((names, False), (texts, True)):
-        if side is not None:
+        if side is not None and (not by_text or any(isinstance(r, str) for r in found)):
             found = [
                 _by_side(word, reading, row, side, by_text)
                 if word and word not in words
@@ -121,8 +121,18 @@ class _Named(tuple[float, None]):
 
 def _spelled(values: Sequence[Any]) -> list[str]:
     """Labels as the texts that `--label-values` names them by: 1, 1.0 and "1" are all ``1``."""
-    known = {cell: _canonical(cell) for cell in {c for c in values if type(c) is str}}
-    return [known[c] if type(c) is str else _canonical(c) for c in values]
+    plain = (str, int, float, bool)
+    known: dict[tuple[type, Any], str] = {}
+    found = []
+    for cell in values:
+        if type(cell) not in plain:
+            found.append(_canonical(cell))
+            continue
+        key = (type(cell), cell)
+        if key not in known:
+            known[key] = _canonical(cell)
+        found.append(known[key])
+    return found
 
 
 def _canonical(cell: Any) -> str:

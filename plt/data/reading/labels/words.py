@@ -34,6 +34,7 @@ ADVERBS = {
     "much": 1.0, "clearly": 1.0, "significantly": 1.0, "far": 1.0, "strongly": 1.0, "a lot": 1.0,
     "definitely": 1.0, "considerably": 1.0, "way": 1.0,
 }  # fmt: skip
+NAMED = re.compile(rf"(?!(?:a|b|1|2)$){SIDE}")
 GRADED = re.compile(
     rf"{SIDE} (?:is )?({'|'.join(filter(None, ADVERBS))})? ?(?:better|preferred|wins|is better)"
     r"(?: than .*)?"
@@ -151,6 +152,8 @@ def graded(word: str) -> Reading | None:
             return 0.5, None
         first = (one in FIRST) == (">" in sign)
         return 1.0 if first else 0.0, 1.0 if len(sign) == 2 else 0.5
+    if match := NAMED.fullmatch(plain):
+        return 1.0 if match[1] in FIRST else 0.0, None
     if match := GRADED.fullmatch(plain):
         return 1.0 if match[1] in FIRST else 0.0, ADVERBS[match[2] or ""]
     return None

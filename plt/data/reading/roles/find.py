@@ -1,5 +1,6 @@
 """The sources that names and kinds of values give to the fields that nobody mapped."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -252,10 +253,22 @@ def rated(table: RawTable, mapped: Mapping[str, str]) -> dict[str, str]:
     """Response and score (or rank, or ranking), and source, in wide, list or long form."""
     found = _in_lists(table) or _in_columns(table) or _in_rows(table)
     found = {name: source for name, source in found.items() if exists(table, source)}
-    return found if mapped or _is_judged(found) else {}
+    return found if mapped or is_judged(found) or family(table) else {}
 
 
-def _is_judged(found: Mapping[str, str]) -> bool:
+def score_families(table: RawTable, responses: str | None) -> list[str]:
+    """``response_*_gemma`` for columns of numbers that belong to a family of responses."""
+    before, star, after = (responses or "").partition(STAR)
+    found: dict[str, None] = {}
+    for name, cells in table.columns.items():
+        match = re.fullmatch(rf"{re.escape(before)}(\d+|[A-Za-z])(.+)", name)
+        if star and match and match[2] != after and kinds.kind_of(cells) == kinds.NUMBERS:
+            found[f"{before}{STAR}{match[2]}"] = None
+    return list(found)
+
+
+def is_judged(found: Mapping[str, str]) -> bool:
+    """Whether found sources say which response is better."""
     return "response" in found and bool({"score", "rank", "ranking"} & set(found))
 
 

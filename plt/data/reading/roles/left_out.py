@@ -8,6 +8,7 @@ from plt.data.reading.roles import kinds
 from plt.data.reading.roles.names import (
     ITEMS,
     JUDGING,
+    OPINIONS,
     RATING,
     is_about,
     is_judgement,
@@ -73,9 +74,16 @@ def may_be_prompt(found: Mapping[str, list[str]]) -> list[str]:
         name
         for kind in (kinds.MESSAGES, kinds.TEXT, kinds.IDS)
         for name in found.get(kind, [])
-        if not is_about(name) and not is_person(name) and not is_judgement(name)
+        if not _is_beside(name, kind) and not is_person(name) and not is_judgement(name)
     ]
     return sorted(names, key=lambda name: not is_prompt(name))
+
+
+def _is_beside(name: str, kind: str) -> bool:
+    """Whether a column tells of a choice; long texts do so only where they are opinions of it."""
+    if "text" in parts(name) or kind == kinds.TEXT:
+        return bool(set(parts(name)) & OPINIONS)
+    return is_about(name)
 
 
 def may_be_people(table: RawTable, found: Mapping[str, list[str]]) -> list[str]:

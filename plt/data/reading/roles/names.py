@@ -91,8 +91,8 @@ PLAIN_WORDS = frozenset(
 JUDGING = frozenset(
     {"winner", "winning", "won", "wins", "prefer", "preferred", "prefers", "preference", "better",
      "best", "chosen", "choice", "selected", "selection", "vote", "voted", "verdict", "judgement",
-     "judgment", "label", "pick", "picked", "favorite", "favourite", "decision", "pref",
-     "outcome", "result"}
+     "judgment", "label", "prob", "probability", "pick", "picked", "favorite", "favourite",
+     "decision", "pref", "outcome", "result"}
 )  # fmt: skip
 RATING = frozenset({"score", "rating", "reward", "utility", "strength", "rank", "ranking", "votes",
                     "responses", "grade", "points"})  # fmt: skip
@@ -111,6 +111,14 @@ ABOUT = frozenset(
      "narrative", "tools", "schema", "cluster", "toxicity", "moderation", "locale", "row"}
 )  # fmt: skip
 """Parts of names of columns that tell of a choice and are no part of it."""
+OPINIONS = frozenset(
+    {"reason", "reasons", "reasoning", "rationale", "explanation", "critique", "feedback",
+     "comment", "comments", "justification", "note", "notes", "profile", "narrative", "principle",
+     "statement", "elaboration", "id", "ids", "hash", "url", "model", "models", "generator",
+     "metadata", "meta", "annotations", "evidence", "thought", "thoughts", "cot", "analysis", "dataset",
+     "license", "confidence", "date", "time", "timestamp", "at", "tools", "name", "judge", "reference", "gold"}
+)  # fmt: skip
+"""Those of them that may be long texts."""
 
 
 ITEMS = frozenset(

@@ -125,6 +125,7 @@ def plan_of(
     ]
     if absent:
         raise DataError(f"{table.name} lacks mapped columns", problems=absent)
+    mapped = _one_hot(table, mapped)
     typed = _typed(table, mapped)
     if known is not None and typed not in (None, known.form):
         known = None
@@ -150,6 +151,16 @@ def plan_of(
     return replace(plan, sources=sources)
 
 
+def _one_hot(table: RawTable, mapped: Mapping[str, str]) -> Mapping[str, str]:
+    """A label that is mapped to columns of 0 and 1 for the winner, as these columns."""
+    parts_of_label = [part.strip() for part in mapped.get("label", "").split(",")]
+    found = find.one_hot(table) if len(parts_of_label) > 1 else {}
+    columns = [part for source in found.values() for part in source.split(",")]
+    if not found or set(columns) != set(parts_of_label):
+        return mapped
+    return {name: source for name, source in mapped.items() if name != "label"} | found
+
+
 def _typed(table: RawTable, mapped: Mapping[str, str]) -> str | None:
     """The form that the mapped fields belong to."""
     for form, marks in FORM_MARKS:
@@ -164,12 +175,12 @@ def _form(table: RawTable, mapped: Mapping[str, str]) -> str:
     del mapped
     if find.chosen_pair(table):
         return "chosen"
-    if find.family(table) and find.rated(table, {}):
+    if find.family(table) and find.is_judged(find.rated(table, {})):
         return "rating"
     pair = find.response_pair(table)
     if pair and (find.labels(table, pair) or find.one_hot(table)):
         return "pair"
-    return "rating" if find.rated(table, {}) or find.family(table) else "pair"
+    return "rating" if find.rated(table, {}) else "pair"
 
 
 def _found(
@@ -272,13 +283,14 @@ def _refuse_empty(table: RawTable, plan: FilePlan, unlabelled: bool) -> None:
         return
     if plan.form == "pair" and unlabelled:
         return
-    likely = may_be_label(plan.left_out)
+    likely = find.score_families(table, plan.sources.get("response"))
+    likely = likely or may_be_label(plan.left_out)
     shown = [f"{name} may say who is better" for name in likely]
     if plan.form == "rating":
         raise DataError(
             f"{table.name} lacks what the rating form needs",
             problems=[f"score: {missing(table, 'score')}", *shown],
-            hint=f"--map score={likely[0] if likely else 'COLUMN'} (or rank, or ranking)",
+            hint=f"--map 'score={likely[0] if likely else 'COLUMN'}' (or rank, or ranking)",
         )
     hint = f"--map label={likely[0] if likely else 'COLUMN'}"
     scores = [plan.sources[name] for name in ("score_1", "score_2") if name in plan.sources]
