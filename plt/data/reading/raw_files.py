@@ -28,6 +28,8 @@ from plt.errors import DataError
 MAX_NAMED_FILES = 12
 MAX_MALFORMED = 0.05
 MALFORMED = "malformed line"
+ARROW_MAGICS = (b"ARROW1", b"\xff\xff\xff\xff")
+"""Of Arrow files, and of the streams in which `datasets` saves to disk."""
 GZIP_MAGIC = b"\x1f\x8b"
 UTF8_BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -37,7 +39,6 @@ FOREIGN_MAGICS = (
     (b"BZh", "a bzip2 file", "bunzip2 {name}"),
     (b"\xfd7zXZ", "an xz file", "unxz {name}"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard file", "unzstd {name}"),
-    (b"ARROW1", "an Arrow file", "write it as Parquet: datasets.load_from_disk(..).to_parquet(..)"),
     (b"\x89HDF", "an HDF5 file", "write it as Parquet, JSONL or CSV where it comes from"),
     (b"SQLite format 3", "an SQLite database", "write it as CSV: sqlite3 -csv -header {name} ..."),
     (b"<", "an HTML or XML page, perhaps a login page", "download the file itself again"),
@@ -164,6 +165,8 @@ def read(source: Source, *, lenient: bool = False) -> RawTable:
     columns: Mapping[str, list[Any]]
     if data.startswith(PARQUET_MAGIC):
         columns, height = _read_parquet(data, name)
+    elif data.startswith(ARROW_MAGICS):
+        columns, height = _read_arrow(data, name)
     elif _is_json(data, name):
         columns, height, lines, dropped, malformed = read_json(data, name)
     else:
@@ -325,6 +328,18 @@ def _is_json(data: bytes, name: str) -> bool:
     if data[:4096].lstrip()[:1] in (b"{", b"["):
         return True
     return Path(name.removesuffix(".gz")).suffix.lower() in JSON_SUFFIXES
+
+
+def _read_arrow(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:
+    stream = not data.startswith(ARROW_MAGICS[0])
+    try:
+        frame = (pl.read_ipc_stream if stream else pl.read_ipc)(io.BytesIO(data))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(
+            f"{name} is a truncated or damaged Arrow file: {error}",
+            hint="download or copy it again",
+        ) from error
+    return {column: frame[column].to_list() for column in frame.columns}, frame.height
 
 
 def _read_parquet(data: bytes, name: str) -> tuple[dict[str, list[Any]], int]:

@@ -272,3 +272,15 @@ def test_find_files_names_all_that_are_missing(tmp_path: Path) -> None:
     assert "README.md" in caught.value.problems[0]
     with pytest.raises(DataError, match="does not exist"):
         find_files(tmp_path / "nowhere", ["P1A.json"])
+
+
+ROWS = pl.DataFrame({"prompt": ["q"], "chosen": ["x"], "rejected": ["y"]})
+
+
+def test_arrow_files_and_the_streams_that_datasets_saves(tmp_path: Path) -> None:
+    ROWS.write_ipc(tmp_path / "x.arrow")
+    ROWS.write_ipc_stream(tmp_path / "y.arrow")
+    for name in ("x.arrow", "y.arrow"):
+        assert dict(read(tmp_path / name).columns) == ROWS.to_dict(as_series=False)
+    with pytest.raises(DataError, match="damaged Arrow"):
+        read((tmp_path / "x.arrow").read_bytes()[:40])

@@ -22,6 +22,7 @@ from plt.data.reading.field_map import text
 from plt.data.reading.judged.contexts import Context, read_prompt
 
 PROMPTS_DIFFER = "prompts differ"
+PARTED = "conversations that part before the last answer"
 NO_TRANSCRIPT = "no transcript"
 NO_SHARED_PROMPT = "no shared prompt"
 SEVERAL_TURNS = "answer of several turns"
@@ -117,6 +118,11 @@ def one_answer(cell: Any) -> Answer:
 
 
 def _conversation(cell: Any) -> Answer:
+    if type(cell) is list and len(cell) == 1 and type(cell[0]) is dict:
+        turn = cell[0]
+        content = turn.get("content")
+        if turn.get("role") == "assistant" and type(content) is str and len(turn) == 2:
+            return content
     messages = to_messages(cell)
     if messages and len(messages) == 1 and messages[0]["role"] == "assistant":
         return messages[0]["content"]
@@ -146,7 +152,8 @@ def choice(context: Context, one: Answer, two: Answer) -> tuple[Context, str | N
     before = [answer[:-1] for answer in (one, two) if not isinstance(answer, str)]
     texts = _last(one), _last(two)
     if len(before) == 2 and before[0] != before[1]:
-        raise NoChoice(PROMPTS_DIFFER)
+        same_start = before[0][:1] == before[1][:1] and before[0]
+        raise NoChoice(PARTED if same_start else PROMPTS_DIFFER)
     return _agreed(context, before[0]), *texts
 
 

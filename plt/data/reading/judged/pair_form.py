@@ -146,9 +146,9 @@ def _read(
         if row in asked.bad:
             continue
         try:
-            pairs = list(products(read(one), read(two)))
-            for first, second in pairs:
-                first, second = (first_turns(answer, turns[row]) for answer in (first, second))
+            for first, second in list(products(read(one), read(two))):
+                if turns is not None:
+                    first, second = (first_turns(a, turns[row]) for a in (first, second))
                 found.add(row, *choice(before[row], first, second))
         except NoChoice as error:
             found.drop(str(error))
@@ -165,10 +165,10 @@ def _alone(cell: Any) -> list[Any]:
     return [one_answer(cell)]
 
 
-def _turns(asked: Asked) -> list[int | None]:
+def _turns(asked: Asked) -> list[int | None] | None:
     """How many questions of each conversation were judged, where the file says so."""
     if "turn" not in asked.sources:
-        return [None] * asked.table.height
+        return None
 
     def read(cell: Any) -> int | None:
         return None if is_nothing(cell) else int(float(cell))

@@ -115,8 +115,9 @@ OPINIONS = frozenset(
     {"reason", "reasons", "reasoning", "rationale", "explanation", "critique", "feedback",
      "comment", "comments", "justification", "note", "notes", "profile", "narrative", "principle",
      "statement", "elaboration", "id", "ids", "hash", "url", "model", "models", "generator",
-     "metadata", "meta", "annotations", "evidence", "thought", "thoughts", "cot", "analysis", "dataset",
-     "license", "confidence", "date", "time", "timestamp", "at", "tools", "name", "judge", "reference", "gold"}
+     "metadata", "meta", "annotations", "evidence", "thought", "thoughts", "cot", "analysis",
+     "dataset", "license", "confidence", "date", "time", "timestamp", "at", "tools", "name",
+     "judge", "reference", "gold"}
 )  # fmt: skip
 """Those of them that may be long texts."""
 
