@@ -91,10 +91,11 @@ class Problems:
 
         Texts without a row are left out.
         """
-        texts, ends = np.unique(np.stack([self.a, self.b]), return_inverse=True)
-        a, b = ends.reshape(2, -1)
-        features = self.features[texts].astype(np.float64) @ matrix
-        return replace(self, features=features, a=a, b=b)
+        used = np.zeros(len(self.features), dtype=bool)
+        used[self.a] = used[self.b] = True
+        place = np.cumsum(used) - 1
+        features = self.features[used].astype(np.float64) @ matrix
+        return replace(self, features=features, a=place[self.a], b=place[self.b])
 
     def merged(self) -> "Problems":
         """Neighbouring rows of a group on the same pair as one, of their mean label.
