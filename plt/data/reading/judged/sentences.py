@@ -26,7 +26,9 @@ def example_sentences(prefs: Preferences, count: int = 3) -> list[str]:
     label = pl.col("label")
     found: list[str] = []
     users: list[str | None] = []
-    for kind in (label > 0.5, label < 0.5, label == 0.5)[:count]:
+    for kind in (label > 0.5, label < 0.5, label == 0.5):
+        if len(found) == count:
+            break
         some = votes.filter(kind)
         user = pl.col("user_id").cast(pl.String)
         others = some.filter(~user.is_in([u for u in users if u]) | user.is_null())
