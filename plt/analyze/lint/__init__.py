@@ -43,7 +43,7 @@ def lint(prefs: Preferences, *, seed: int = 0) -> LintReport:
     ]
     return LintReport(
         dataset=prefs.meta.dataset,
-        n_judgments=prefs.votes.height,
+        n_judgments=prefs.n_judgements,
         n_decisions=decisions.n_rows,
         findings=tuple(one for one in found if one.failed),
         notes=tuple(one for one in found if not one.failed),

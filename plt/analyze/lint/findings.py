@@ -72,7 +72,7 @@ class LintReport:
 
     Attributes:
         dataset: Name of the table.
-        n_judgments: Rows of the table.
+        n_judgments: Rows of the table that have a label.
         n_decisions: Rows whose label takes a side: what rules can predict.
         findings: Defects; any makes the command exit 1.
         notes: Facts that are no defect.

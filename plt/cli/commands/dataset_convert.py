@@ -174,22 +174,22 @@ def _summary(prefs: "Preferences") -> tuple[dict[str, Any], list[str]]:
     """The object of ``--json``, and what is said on stderr."""
     from plt.data.reading.judged.sentences import digest_of, example_sentences
 
-    labels = prefs.votes["label"]
     n_users = prefs.votes["user_id"].drop_nulls().n_unique()
-    n_judgements = labels.len() - labels.null_count()
+    n_judgements = prefs.n_judgements
+    n_unlabelled = prefs.votes.height - n_judgements
     summary = {
         "dataset": prefs.meta.dataset,
         "license": prefs.meta.license,
         "n_users": n_users,
         "n_pairs": prefs.pairs.height,
         "n_judgements": n_judgements,
-        "n_unlabelled": labels.null_count(),
+        "n_unlabelled": n_unlabelled,
         "set": digest_of(prefs),
         "dropped": dict(prefs.meta.dropped),
     }
     says = [f"{n_judgements} judgements of {n_users} users on {prefs.pairs.height} pairs"]
-    if labels.null_count():
-        says.append(f"{labels.null_count()} rows have no label")
+    if n_unlabelled:
+        says.append(f"{n_unlabelled} rows have no label")
     says += [f"dropped {count}: {reason}" for reason, count in prefs.meta.dropped.items()]
     if prefs.meta.license:
         says.append(f"licence: {prefs.meta.license}")

@@ -89,11 +89,11 @@ def command(
         "truth": prefs.meta.truth,
         "n_users": n_users,
         "n_pairs": prefs.pairs.height,
-        "n_judgements": prefs.votes.height,
+        "n_judgements": prefs.n_judgements,
         "dropped": dict(prefs.meta.dropped),
     }
     says = [
-        f"{prefs.votes.height} judgements of {n_users} users on {prefs.pairs.height} pairs",
+        f"{prefs.n_judgements} judgements of {n_users} users on {prefs.pairs.height} pairs",
     ]
     result = deliver_table(prefs, output, summary, says, next_command="plt dataset-stats {table}")
     if traits is not None:

@@ -16,7 +16,6 @@ def look_object(found: Planned, prefs: Preferences) -> dict[str, Any]:
     from plt.data.reading.judged.sentences import digest_of, example_sentences
     from plt.data.reading.roles.filled import filled
 
-    labels = prefs.votes["label"]
     return {
         "schema": "look/1",
         "recognised": found.schema,
@@ -25,7 +24,7 @@ def look_object(found: Planned, prefs: Preferences) -> dict[str, Any]:
         "left_out": dict(found.plan.left_out),
         "map": found.plan.map_line(),
         "n_rows": found.table.height,
-        "n_judgements": labels.len() - labels.null_count(),
+        "n_judgements": prefs.n_judgements,
         "n_users": prefs.votes["user_id"].drop_nulls().n_unique(),
         "n_pairs": prefs.pairs.height,
         "dropped": dict(prefs.meta.dropped),

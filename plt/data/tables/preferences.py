@@ -73,9 +73,14 @@ class Preferences:
         name = "unnamed" if self.meta.dataset is None else repr(self.meta.dataset)
         undivided = self.votes["split"].null_count() == self.votes.height
         split = f"split by {unit}" if unit else "no split" if undivided else "split"
-        parts = [name, f"{self.votes.height:,} judgements", f"{self.pairs.height:,} pairs",
+        parts = [name, f"{self.n_judgements:,} judgements", f"{self.pairs.height:,} pairs",
                  f"{users:,} users", split]  # fmt: skip
         return ", ".join(parts)
+
+    @property
+    def n_judgements(self) -> int:
+        """How many rows have a label; the others are pairs that are only to be scored."""
+        return self.votes.height - self.votes["label"].null_count()
 
     def filter(self, predicate: pl.Expr) -> "Preferences":
         """The judgements for which `predicate` holds, and the pairs that are still judged."""

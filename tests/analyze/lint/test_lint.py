@@ -83,12 +83,14 @@ def test_the_same_seed_says_the_same() -> None:
 @settings(max_examples=15, deadline=None)
 @given(judgement_rows())
 def test_any_table_has_a_report_that_is_json_and_printable(rows: list[dict[str, Any]]) -> None:
-    report = lint(build(raw_frame(rows), Meta(dataset="any")))
+    prefs = build(raw_frame(rows), Meta(dataset="any"))
+    report = lint(prefs)
+    assert report.n_judgments == prefs.n_judgements <= prefs.votes.height
     assert json.dumps(report.as_dict(), allow_nan=False)
     for found in (*report.findings, *report.notes):
         assert found.check in CHECKS
         assert found.what.isprintable()
-        assert 0 <= found.rows <= report.n_judgments
+        assert 0 <= found.rows <= prefs.votes.height
         assert found.hint or not found.failed
 
 

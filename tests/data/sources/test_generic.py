@@ -279,3 +279,86 @@ def test_a_preferences_table_comes_back_as_itself(tmp_path: Path) -> None:
     write_preferences(prefs, tmp_path / "x.parquet")
     back = convert(tmp_path / "x.parquet", GenericOptions.parse(), silent)
     assert back.wide().equals(prefs.wide())
+
+
+def test_a_transcript_that_ends_with_the_human_is_no_answer() -> None:
+    rows: list[dict[str, object]] = [
+        {side: f"\n\nHuman: q{i}\n\nAssistant: {side}" for side in ("chosen", "rejected")}
+        for i in range(20)
+    ]
+    rows.append({name: f"{text}\n\nHuman: thanks" for name, text in rows[0].items()})
+    prefs = from_rows(rows)
+    assert prefs.meta.dropped == {"a conversation that ends with the human": 1}
+
+
+def test_messages_beside_a_prompt_are_the_turns_before_it() -> None:
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    row = {"messages": talk, "prompt": "q", "chosen": "x", "rejected": "y"}
+    (pair,) = from_rows([row]).pairs.iter_rows(named=True)
+    assert [turn["content"] for turn in pair["prompt"]] == ["a", "b", "q"]
+    whole = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "x"}]
+    (pair,) = from_rows([{**row, "messages": whole}]).pairs.iter_rows(named=True)
+    assert [turn["content"] for turn in pair["prompt"]] == ["q"]
+
+
+def test_judges_in_a_list_are_found_by_their_keys() -> None:
+    judged = [{"annotator_id": "u", "preference": "a"}, {"annotator_id": "v", "preference": "b"}]
+    row = {"prompt": "q", "response_a": "x", "response_b": "y", "annotations": judged}
+    assert liked(from_rows([row])) == [("u", "x", "y", 1.0), ("v", "y", "x", 1.0)]
+
+
+def test_rows_that_differ_in_a_text_that_nobody_reads_are_told() -> None:
+    said: list[str] = []
+    row = {
+        "prompt": "q",
+        "chosen": "x",
+        "rejected": "y",
+        "scenario_text": "a long scene by the sea",
+    }
+    other = {**row, "chosen": "y", "rejected": "x", "scenario_text": "a long scene in the hills"}
+    convert(jsonl([row, other]), GenericOptions.parse(), said.append)
+    assert any("1 pairs stand under several texts of scenario_text" in text for text in said)
+
+
+@pytest.mark.parametrize("name", ["stimulus", "scene", "situation", "text", "brief", "topic_text"])
+def test_a_prompt_of_another_name_is_never_thrown_away(name: str) -> None:
+    rows = [{name: f"P{i}", "chosen": f"so good {i}", "rejected": f"so bad {i}"} for i in range(3)]
+    error = refused(rows)
+    assert error.hint == f"--map prompt={name}, or --map prompt== where the answers begin with it"
+    assert from_rows(rows, f"prompt={name}").votes.height == 3
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "participant_id",
+        "completed_by",
+        "visitor_id",
+        "workerId",
+        "reviewer_name",
+        "rated_by",
+        "pid",
+    ],
+)
+def test_people_of_other_names_are_people(name: str) -> None:
+    rows = [{**PAIR, "prompt": f"P{i}", name: f"x{i % 2}"} for i in range(4)]
+    assert from_rows(rows).votes["user_id"].n_unique() == 2
+
+
+def test_an_id_that_may_be_a_person_must_be_said() -> None:
+    rows = [{**PAIR, "prompt": f"P{i}", "cohort_id": f"x{i % 2}"} for i in range(4)]
+    assert refused(rows).hint == "--map user_id=cohort_id, or --map user_id== where nobody is named"
+    assert from_rows(rows, "user_id==").votes["user_id"].null_count() == 4
+
+
+@pytest.mark.parametrize("name", ["rank", "place", "final_ranking", "position"])
+def test_a_rank_mapped_as_a_score_is_refused(name: str) -> None:
+    rows = [
+        {"user_id": "u", "prompt": "P", "response": text, name: place}
+        for place, text in enumerate(["best", "mid", "worst"], start=1)
+    ]
+    assert refused(rows, "response=response", f"score={name}").hint == f"--map rank={name}"
+    prefs = from_rows(rows, "response=response", f"rank={name}")
+    assert {row[1:3] for row in liked(prefs)} == {
+        ("best", "mid"), ("best", "worst"), ("mid", "worst"),
+    }  # fmt: skip

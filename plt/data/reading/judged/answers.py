@@ -30,6 +30,8 @@ ENDS_WITH_HUMAN = "a conversation that ends with the human"
 OTHER_PROMPT = "a prompt that is not in the conversation"
 UNEQUAL_TURNS = "other numbers of questions and answers"
 
+HUMAN_TURN = "\n\nHuman:"
+
 Answer = str | list[Message] | None
 
 
@@ -233,6 +235,9 @@ def transcript_choices(ones: Sequence[Any], twos: Sequence[Any], bad: BadRows) -
             found.drop(NO_TRANSCRIPT)
             continue
         (before, first), (other, second) = split_transcript(one), split_transcript(two)
+        if HUMAN_TURN in first or HUMAN_TURN in second:
+            bad.add(row, Unreadable(ENDS_WITH_HUMAN))
+            continue
         if before.strip() != other.strip():
             found.drop(PROMPTS_DIFFER)
             continue

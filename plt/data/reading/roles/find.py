@@ -1,11 +1,9 @@
 """The sources that names and kinds of values give to the fields that nobody mapped."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plt.data.reading.field_map import STAR, exists, split_sources, values
-from plt.data.reading.judged.people import is_nothing
 from plt.data.reading.raw_files import RawTable
 from plt.data.reading.roles import kinds
 from plt.data.reading.roles.names import (
@@ -224,6 +222,44 @@ def _ends_with_answer(table: RawTable, column: str) -> bool:
     return bool(roles) and all(role in ("assistant", "gpt", "model") for role in roles)
 
 
+def earlier(table: RawTable, answers: Sequence[str], used: Sequence[str]) -> str | None:
+    """Messages beside a prompt that end with an answer which is none of those compared."""
+    given = [values(table, name) for name in answers if exists(table, name)]
+    for name in ("history", "messages", "conversations", "conversation", "context"):
+        cells = table.columns.get(name, [])
+        if name in used or kinds.kind_of(cells) != kinds.MESSAGES:
+            continue
+        if _ends_with_answer(table, name) and not any(
+            _last_content(cell) in [_last_content(column[row]) for column in given]
+            for row, cell in enumerate(cells[: kinds.SAMPLE])
+        ):
+            return name
+    return None
+
+
+def _last_content(cell: Any) -> Any:
+    last = cell[-1] if isinstance(cell, list) and cell else cell
+    return last.get("content", last.get("value")) if isinstance(last, Mapping) else last
+
+
+def judges(table: RawTable) -> dict[str, str]:
+    """A list of objects that each name a person and a judgement, as label and user."""
+    for name, cells in table.columns.items():
+        entries = [cell[0] for cell in kinds.sample(cells) if isinstance(cell, list) and cell]
+        if not entries or not all(isinstance(entry, Mapping) for entry in entries):
+            continue
+        keys = list(dict.fromkeys(key for entry in entries for key in entry))
+        people = [key for key in keys if key in ALIASES["user_id"] or is_person(key)]
+        said = [key for key in ALIASES["label"] if key in keys] or [
+            key for key in keys if is_judgement(key) and not set(parts(key)) & NO_LABELS
+        ]
+        if len(people) == 1 and said:
+            found = {"label": f"{name}.*.{said[0]}", "user_id": f"{name}.*.{people[0]}"}
+            status = next((key for key in keys if key in ALIASES["discarded"]), None)
+            return found | ({"discarded": f"{name}.*.{status}"} if status else {})
+    return {}
+
+
 def person(table: RawTable, used: Sequence[str]) -> str | None:
     """The column of who judged."""
     for name in (*ALIASES["user_id"], *table.columns):
@@ -247,104 +283,6 @@ def system(table: RawTable, form: str, used: Sequence[str]) -> str | None:
             if form != "rating" or spaced:
                 return name
     return None
-
-
-def rated(table: RawTable, mapped: Mapping[str, str]) -> dict[str, str]:
-    """Response and score (or rank, or ranking), and source, in wide, list or long form."""
-    found = _in_lists(table) or _in_columns(table) or _in_rows(table)
-    found = {name: source for name, source in found.items() if exists(table, source)}
-    return found if mapped or is_judged(found) or family(table) else {}
-
-
-def score_families(table: RawTable, responses: str | None) -> list[str]:
-    """``response_*_gemma`` for columns of numbers that belong to a family of responses."""
-    before, star, after = (responses or "").partition(STAR)
-    found: dict[str, None] = {}
-    for name, cells in table.columns.items():
-        match = re.fullmatch(rf"{re.escape(before)}(\d+|[A-Za-z])(.+)", name)
-        if star and match and match[2] != after and kinds.kind_of(cells) == kinds.NUMBERS:
-            found[f"{before}{STAR}{match[2]}"] = None
-    return list(found)
-
-
-def is_judged(found: Mapping[str, str]) -> bool:
-    """Whether found sources say which response is better."""
-    return "response" in found and bool({"score", "rank", "ranking"} & set(found))
-
-
-def _in_lists(table: RawTable) -> dict[str, str]:
-    for name in LISTS:
-        entries = next((c for c in kinds.sample(table.columns.get(name, []))), None)
-        if not isinstance(entries, list) or not entries:
-            continue
-        if isinstance(entries[0], Mapping) and not kinds.is_talk(entries[0]):
-            fields = ("response", "score", "rank", "source")
-            keys = {field: _key_of(entries[0], field) for field in fields}
-            found = {field: f"{name}.*.{key}" for field, key in keys.items() if key}
-            if "score" in found:
-                found.pop("rank", None)
-            return found
-        found = {"response": f"{name}.*"}
-        for field, columns in (
-            ("score", ("scores", "ratings", "rewards")),
-            ("rank", ("ranks", "rank")),
-            ("source", ("models", "generation_models", "model_names")),
-        ):
-            column = next((c for c in columns if c in table.columns), None)
-            if column is not None:
-                found[field] = f"{column}.*"
-        if "score" not in found and "rank" not in found:
-            ranking = first(table, "ranking")
-            found |= {"ranking": ranking} if ranking else {}
-        return found
-    return {}
-
-
-def _in_columns(table: RawTable) -> dict[str, str]:
-    stem = family(table) or ("response_*" if exists(table, "response_*") else None)
-    if stem is None:
-        return {}
-    before, _, after = stem.partition(STAR)
-    found = {"response": stem}
-    options = {
-        "score": (f"score_{STAR}", f"{stem}_score", f"rating_{STAR}", f"{stem}_rating"),
-        "rank": (f"rank_{STAR}", f"{stem}_rank"),
-        "source": (f"model_{STAR}", f"{stem}_model", f"source_{STAR}"),
-    }
-    for field, sources in options.items():
-        source = next((s for s in sources if exists(table, s) and s != stem), None)
-        if source is not None:
-            found[field] = source
-    if "score" not in found and "rank" not in found:
-        ranking = first(table, "ranking") or next(iter(labels(table, [before + after])), None)
-        found |= {"ranking": ranking} if ranking else {}
-    return found
-
-
-def _in_rows(table: RawTable) -> dict[str, str]:
-    found = {n: c for n in ("response", "score", "rank", "source") if (c := first(table, n))}
-    if found.get("source") == "system" and system(table, "rating", []) == "system":
-        del found["source"]
-    if "score" in found:
-        found.pop("rank", None)
-    elif "rank" not in found and "response" in found:
-        thumbs = first(table, "label")
-        if thumbs is not None and _are_thumbs(table.columns[thumbs]):
-            found["score"] = thumbs
-    return found
-
-
-def _are_thumbs(cells: Sequence[Any]) -> bool:
-    seen = kinds.sample(cells)
-    return bool(seen) and all(
-        isinstance(cell, bool) or str(cell).strip().lower() in ("true", "false") for cell in seen
-    )
-
-
-def _key_of(entry: Mapping[str, Any], name: str) -> str | None:
-    extra = {"response": ("text", "content", "completion", "messages"), "score": ("scores",)}
-    keys = (*extra.get(name, ()), *ALIASES[name])
-    return next((key for key in keys if key in entry and not is_nothing(entry[key])), None)
 
 
 def free(

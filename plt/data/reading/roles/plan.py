@@ -7,7 +7,7 @@ from plt.data.reading.field_map import NONE_SOURCE, exists, missing, split_sourc
 from plt.data.reading.judged.pair_form import transcripts_stand_in
 from plt.data.reading.judged.rows import ROW_FIELDS
 from plt.data.reading.raw_files import RawTable
-from plt.data.reading.roles import find
+from plt.data.reading.roles import find, rated
 from plt.data.reading.roles.left_out import (
     left_out,
     may_be_label,
@@ -175,12 +175,12 @@ def _form(table: RawTable, mapped: Mapping[str, str]) -> str:
     del mapped
     if find.chosen_pair(table):
         return "chosen"
-    if find.family(table) and find.is_judged(find.rated(table, {})):
+    if find.family(table) and rated.is_judged(rated.rated(table, {})):
         return "rating"
     pair = find.response_pair(table)
-    if pair and (find.labels(table, pair) or find.one_hot(table)):
+    if pair and (find.labels(table, pair) or find.one_hot(table) or find.judges(table)):
         return "pair"
-    return "rating" if find.rated(table, {}) else "pair"
+    return "rating" if rated.rated(table, {}) else "pair"
 
 
 def _found(
@@ -210,6 +210,8 @@ def _found(
         found["system"] = system
     if "history" not in found and (history := find.first(table, "history")) not in (None, *used):
         found["history"] = str(history)
+    elif "history" not in found and (history := find.earlier(table, answers, used)):
+        found["history"] = history
     return find.free(found, mapped, table, ("prompt", *REQUIRED[form]))
 
 
@@ -231,9 +233,10 @@ def _answers(table: RawTable, form: str, mapped: Mapping[str, str]) -> dict[str,
             sides = (mapped["response_1"], mapped["response_2"])
         if not {"label", "won_1"} & set(mapped):
             labels = find.labels(table, list(sides or ()))
-            found |= find.one_hot(table) or ({"label": labels[0]} if len(labels) == 1 else {})
+            one = {"label": labels[0]} if len(labels) == 1 else {}
+            found |= find.one_hot(table) or one or ({} if labels else find.judges(table))
     else:
-        found |= find.rated(table, mapped)
+        found |= rated.rated(table, mapped)
         judged = {"score", "rank", "ranking", "label"}
         if judged & set(mapped):
             found = {name: source for name, source in found.items() if name not in judged}
@@ -283,7 +286,7 @@ def _refuse_empty(table: RawTable, plan: FilePlan, unlabelled: bool) -> None:
         return
     if plan.form == "pair" and unlabelled:
         return
-    likely = find.score_families(table, plan.sources.get("response"))
+    likely = rated.score_families(table, plan.sources.get("response"))
     likely = likely or may_be_label(plan.left_out)
     shown = [f"{name} may say who is better" for name in likely]
     if plan.form == "rating":
