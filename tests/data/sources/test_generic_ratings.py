@@ -107,3 +107,21 @@ def test_too_many_pairs_are_refused_with_the_hint() -> None:
     assert "5,118,400 pairs; the limit is 5,000,000" in error.message
     assert error.hint == "--pairs random:40"
     assert from_rows(rows, pairs="random:40").votes.height == 40
+
+
+def test_the_letter_of_the_best_of_a_list_prefers_it_to_the_others() -> None:
+    row = {"prompt": "q", "responses": ["x", "y", "z"], "preferred": "B", "annotator": "u"}
+    assert liked(from_rows([row])) == [("u", "y", "x", 1.0), ("u", "y", "z", 1.0)]
+    wide = {"prompt": "q", "response_a": "x", "response_b": "y", "response_c": "z", "user": "u"}
+    assert liked(from_rows([{**wide, "preferred_response": "response_c"}])) == [
+        ("u", "z", "x", 1.0), ("u", "z", "y", 1.0),
+    ]  # fmt: skip
+
+
+def test_a_ranking_has_ties_and_may_leave_responses_out() -> None:
+    row = {"prompt": "q", "responses": ["x", "y", "z", "w"], "ranking": "B>A=D", "user": "u"}
+    assert liked(from_rows([row])) == [
+        ("u", "w", "x", 0.5), ("u", "y", "w", 1.0), ("u", "y", "x", 1.0),
+    ] or liked(from_rows([row])) == [
+        ("u", "x", "w", 0.5), ("u", "y", "w", 1.0), ("u", "y", "x", 1.0),
+    ]  # fmt: skip

@@ -15,7 +15,7 @@ ALIASES = {
     ),
     "history": ("history", "chat_history", "conversation_history", "dialogue_history"),
     "label": ("label", "labels", "choice", "preference", "preferred", "winner"),
-    "response": ("response", "completion", "answer", "output", "generation"),
+    "response": ("response", "completion", "answer", "output", "generation", "model_response"),
     "score": ("score", "rating", "reward", "scores", "ratings"),
     "rank": ("rank",),
     "ranking": ("ranking", "rankings"),

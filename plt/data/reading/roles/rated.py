@@ -57,7 +57,7 @@ def _in_lists(table: RawTable) -> dict[str, str]:
             if column is not None:
                 found[field] = f"{column}.*"
         if "score" not in found and "rank" not in found:
-            ranking = first(table, "ranking")
+            ranking = first(table, "ranking") or next(iter(labels(table, [name])), None)
             found |= {"ranking": ranking} if ranking else {}
         return found
     return {}
