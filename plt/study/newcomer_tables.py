@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from plt.data.identity import GIVEN
 from plt.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ def own_table(
             hint="plt adapt RUN RUN --data DATA",
         )
     data, users = given_data(first)
+    if GIVEN in (data, users):
+        raise UsageError(
+            f"{first.path} was made in Python from a frame: no path leads to its people",
+            hint="plt adapt RUN --data DATA",
+        )
     prefs = split_if_needed(read(data), first.identity.seed, report)
     people = None if users is None else read_users(users)
     found = input_hashes(prefs, people)

@@ -263,8 +263,9 @@ class Method(Protocol):
 
     @property
     def users(self) -> Sequence[str]:
-        """Whom it knows, sorted; empty when the reward does not depend on the user.
+        """Whom it knows: sorted after `fit`, newcomers behind them in the order of `adapt`.
 
+        Empty when the reward does not depend on the user.
         Everybody else, None included, is scored as the population.
         """
         ...

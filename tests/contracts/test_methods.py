@@ -264,6 +264,27 @@ def test_adapt_is_pure_and_leaves_others_bit_identical(
             assert ((rows["margin"] > 0) == (rows["label"] > 0.5)).mean() >= 0.8
 
 
+@pytest.mark.parametrize("name", [name for name, card in METHODS.items() if card.personal])
+def test_newcomers_come_behind_those_who_are_known(
+    name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
+) -> None:
+    """One whose name sorts first, then one known already: nobody's place changes."""
+    if method_card(name).reads_truth:
+        pytest.skip("it knows people by the names that the simulator gave them")
+    method = fitted[name].method
+    unseen = people.filter(pl.col("user_split") == "unseen")
+    votes = unseen.votes.with_columns(user_id=pl.lit("a newcomer"))
+    ctx = TrainContext(0, tmp_path, compute)
+    adapted = method.adapt(support_view(replace(unseen, votes=votes)), ctx)
+    assert list(adapted.users) == [*method.users, "a newcomer"]
+    label = Label("run", name, 0)
+    alone = people.filter(pl.col("user_split") != "unseen")
+    found, expected = (score_pairs(each, alone, label).frame for each in (adapted, method))
+    assert_close(margins(found), margins(expected))
+    again = adapted.adapt(support_view(replace(unseen, votes=votes)), ctx)
+    assert list(again.users) == list(adapted.users)
+
+
 @EVERY
 def test_nothing_but_training_rows_reaches_the_fit(
     name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path

@@ -22,8 +22,6 @@ from plt.cli.shell.streams import STDIN, Result, progress_bar, say
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from plt.analyze.adaptation.curves import Adaptation
 
 
@@ -96,7 +94,7 @@ def command(
     Example: plt train split.parquet --method pref,lore | plt adapt - | plt report - --plot f4.svg
     """
     from plt.cli.pages.adaptation import adaptation_blocks
-    from plt.cli.shell.inputs import load_preferences
+    from plt.cli.shell.inputs import load_preferences, users_table
     from plt.data.run import load_run
     from plt.data.splitting.shots import check_apart, parse_shots
     from plt.data.tables.content import input_hashes
@@ -113,13 +111,15 @@ def command(
     paths, named = _runs_and_data(run, data)
     trained = [load_run(path) for path in paths]
     if named is None:
-        prefs, people, arguments = own_table(trained, load_preferences, _users_table, say)
+        prefs, people, arguments = own_table(
+            trained, load_preferences, lambda text: users_table(Path(text)), say
+        )
         own = True
     else:
         prefs = other_table(load_preferences(named), trained, say)
         people, arguments, own = None, {"data": named}, False
     if users is not None:
-        people, arguments = _users_table(str(users)), arguments | {"users": str(users)}
+        people, arguments = users_table(users), arguments | {"users": str(users)}
     with progress_bar() as progress:
         compute = compute_options(device, dtype, batch_size, progress)
         session = Session(
@@ -170,10 +170,3 @@ def _runs_and_data(arguments: list[str], data: str | None) -> tuple[list[Path], 
     if not paths:
         raise UsageError("there is no run to adapt", hint="plt train DATA --method pref")
     return list(dict.fromkeys(paths)), data
-
-
-def _users_table(path: str) -> pl.DataFrame:
-    from plt.data.tables.schema import USERS
-    from plt.data.tables.table import read_table
-
-    return read_table(Path(path), USERS)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +31,10 @@ def command(
         str | None,
         typer.Option("--as-user", help="Score every row as this user; 'population' is nobody."),
     ] = None,
+    users: Annotated[
+        Path | None,
+        typer.Option("--users", help="A users/1 table: what strangers say of themselves."),
+    ] = None,
     out: Out = None,
     force: Force = False,
     no_clobber: NoClobber = False,
@@ -42,14 +48,15 @@ def command(
 ) -> Result:
     """Score pairs with a trained run: margins and rewards, one row a judgement.
 
-    Labels are not needed. A user whom the run does not know gets the population's reward.
+    Labels are not needed. A user whom the run does not know gets the population's reward, with
+    their own words (--users) where the run reads those.
     Processes that torchrun started share the texts.
 
     Example: plt score runs/bradley-terry-3f9c2a1b0d new-pairs.parquet -o scores.parquet
 
     Example: plt score RUN pairs.parquet --as-user u07 | plt report -
     """
-    from plt.cli.shell.inputs import load_preferences, run_path
+    from plt.cli.shell.inputs import load_preferences, run_path, users_table
     from plt.data.tables.schema import SCORES
     from plt.data.tables.table import Meta, write_table
     from plt.study.compute import compute_options
@@ -64,8 +71,15 @@ def command(
     with progress_bar() as progress:
         compute = compute_options(device, dtype, batch_size, progress)
         fitted = load_fitted_run(path, compute)
+        strangers = fitted.strangers(prefs)
+        if users is not None:
+            with tempfile.TemporaryDirectory(prefix="plt-") as work:
+                fitted = fitted.introduced(prefs, users_table(users), Path(work))
         scores = fitted.score(prefs, as_user)
-    strangers = fitted.strangers(prefs)
+    said = set(strangers) & set(fitted.users)
+    if said:
+        say(f"{len(said)} users are known to the run by their own words only")
+    strangers = [user for user in strangers if user not in said]
     if strangers and as_user is None:
         say(f"{len(strangers)} users are unknown to the run: they got the population's reward")
     meta = Meta(

@@ -24,8 +24,6 @@ from plt.cli.shell.options import (
 from plt.cli.shell.streams import Result, progress_bar, say, typed
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from plt.study.outcome import Outcome
 
 DEFAULT_DATA = "[synthetic:attributes; synthetic:length for policies]"
@@ -120,7 +118,7 @@ def command(
 
     Example: plt train split.parquet --method bradley-terry,individual --train-size 500,2000,all
     """
-    from plt.cli.shell.inputs import load_preferences
+    from plt.cli.shell.inputs import load_preferences, users_table
     from plt.data.tables.content import input_hashes
     from plt.data.tables.output import check_folder
     from plt.study.compute import compute_options
@@ -140,7 +138,7 @@ def command(
     asked = Asked(method, model, shared, settings or [], train_size, train_size_of, sham)
     asked = on_device(asked, device)
     prefs = split_if_needed(load_preferences(data), seed, say)
-    people = _users_table(users)
+    people = None if users is None else users_table(users)
     cells = plan(asked, prefs, people is not None and "profile" in people.columns)
     arguments = {"data": data} | ({"users": str(users)} if users else {})
     with progress_bar() as progress:
@@ -159,17 +157,6 @@ def _embedded(names: list[str]) -> str:
     data = default_data(names)
     say(f"no DATA given: using the embedded population {data}")
     return data
-
-
-def _users_table(path: Path | None) -> pl.DataFrame | None:
-    if path is None:
-        return None
-    from plt.data.catalog import refuse_given
-    from plt.data.tables.schema import USERS
-    from plt.data.tables.table import read_table
-
-    refuse_given(str(path), "table of users", "plt train DATA --config FILE --users FILE")
-    return read_table(path, USERS)[0]
 
 
 def _result(outcome: Outcome) -> Result:

@@ -77,6 +77,21 @@ def _note_foreign(source: Source) -> None:
             say(f"{name}: {turned} rows had their responses turned round to one orientation")
 
 
+def users_table(path: Path) -> pl.DataFrame:
+    """The `users/1` table that ``--users`` names.
+
+    Raises:
+        UsageError: A run made in Python is repeated, and the table was a frame.
+        DataError: It is no such table.
+    """
+    from plt.data.catalog import refuse_given
+    from plt.data.tables.schema import USERS
+    from plt.data.tables.table import read_table
+
+    refuse_given(str(path), "table of users", "plt train DATA --config FILE --users FILE")
+    return read_table(path, USERS)[0]
+
+
 def run_sources(arguments: list[str]) -> list[Source]:
     """RUN or SCORES arguments as paths or piped tables; ``-`` is replaced by what is piped in."""
     sources: list[Source] = []

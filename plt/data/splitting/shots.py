@@ -22,6 +22,7 @@ from plt.errors import DataError, UsageError
 Apart: TypeAlias = Literal["auto", "group", "response", "pair"]
 APART: tuple[Apart, ...] = get_args(Apart)
 MAX_DRAWS = 1000
+UNASKED = "of a person who is asked nothing"
 ALL = None
 """Stands for all answers that a person gave, in the place of a number of shots."""
 
@@ -161,8 +162,16 @@ def newcomers(prefs: Preferences, apart: Apart = "auto") -> Newcomers:
     users = tuple(sorted(set(questions.votes["user_id"].cast(pl.String))))
     unasked = kept.filter(~pl.col("user_id").cast(pl.String).is_in(users))
     if unasked.votes.height:
-        left_out["of a person who is asked nothing"] = unasked.votes.height
+        left_out[UNASKED] = unasked.votes.height
         kept = kept.filter(pl.col("user_id").cast(pl.String).is_in(users))
+    met = answers.votes.height - kept.votes.height - left_out.get(UNASKED, 0)
+    if 10 * met > answers.votes.height:
+        notes = (
+            *notes,
+            f"{met:,} of {answers.votes.height:,} answers share a {' or '.join(units)} with a"
+            " question of the same person and are never shown (--apart pair shows those that share"
+            " no pair)",
+        )
     found = {reason: count for reason, count in left_out.items() if count}
     return Newcomers(questions, kept, users, units, found, notes)
 

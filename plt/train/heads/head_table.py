@@ -53,7 +53,7 @@ class HeadTable:
         """A copy in which `users` have `heads` (U', d), in place of any they had."""
         table = dict(zip(self.users, self.heads, strict=True))
         table.update(zip(users, heads, strict=True))
-        names = tuple(sorted(table))
+        names = tuple(table)  # known users keep their rows; newcomers come behind them
         return type(self)(names, np.stack([table[name] for name in names]), self.population)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -105,7 +105,7 @@ class History:
         both: dict[str, tuple[History, IntArray, int]] = {}
         for part, shift in ((self, 0), (others, len(self.digests))):
             both |= {user: (part, part.rows(u), shift) for u, user in enumerate(part.users)}
-        names = tuple(sorted(both))
+        names = tuple(both)  # known users keep their places; newcomers come behind them
         parts = [both[name] for name in names]
         sides = [
             np.concatenate([getattr(part, side)[rows] + shift for part, rows, shift in parts])

@@ -128,7 +128,7 @@ class ContextBook:
         sources = {user: (self, self.choices(code), 0) for code, user in enumerate(self.users)}
         for code, user in enumerate(newcomers.users):
             sources[user] = newcomers, newcomers.choices(code), shift
-        users = sorted(sources)
+        users = list(sources)  # known users keep their places; newcomers come behind them
         parts = [sources[user] for user in users]
         sizes = [part.stop - part.start for _, part, _ in parts]
         return type(self)(

@@ -96,7 +96,7 @@ class PastTexts:
         """A copy that also knows the newcomers, whose rows replace any that they had."""
         blocks = {user: self.rows(user) for user in self.users}
         blocks |= {user: len(self.prompt) + newcomers.rows(user) for user in newcomers.users}
-        users = tuple(sorted(blocks))
+        users = tuple(blocks)  # known users keep their places; newcomers come behind them
         rows = np.concatenate([blocks[user] for user in users])
         texts, turns = len(self.responses), len(self.prompts)
         return type(self)(

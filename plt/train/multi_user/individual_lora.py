@@ -226,7 +226,7 @@ class BatchedUsers:
         """A copy that knows the newcomers too; the population stays who it was."""
         rows = {user: (self.stack, code) for code, user in enumerate(self.users)}
         rows |= {user: (newcomers.stack, code) for code, user in enumerate(newcomers.users)}
-        names = tuple(sorted(rows))
+        names = tuple(rows)  # known users keep their places; newcomers come behind them
         stack = {
             name: torch.stack([rows[user][0][name][rows[user][1]] for user in names])
             for name in self.stack

@@ -132,7 +132,7 @@ class TunedUsers:
     def joined(self, newcomers: "TunedUsers") -> Self:
         """A copy that knows the newcomers too; the population stays who it was."""
         folders = {**self.folders, **newcomers.folders}
-        return replace(self, folders=dict(sorted(folders.items())))
+        return replace(self, folders=folders)
 
     def save(self, path: Path) -> None:
         """Copies every model to a numbered folder, in the order of `folders`."""

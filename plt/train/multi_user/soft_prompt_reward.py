@@ -108,7 +108,7 @@ class SoftPromptReward:
     def users(self) -> tuple[str, ...]:
         """Whose reward is not that of everybody else, sorted."""
         own = self.names if self.soft.sharing.shape.personal else ()
-        return tuple(sorted({*own, *self.profiles}))
+        return tuple(dict.fromkeys([*own, *self.profiles]))
 
     @classmethod
     def fit(
@@ -238,7 +238,7 @@ class SoftPromptReward:
                     known[user] = self._placed(own, user, steps, ctx)
             for user in said:
                 known.setdefault(user, self.tokens.newcomer_state().detach())
-        names = tuple(sorted(known))
+        names = tuple(known)  # in the order that they were met
         states = torch.stack([known[name] for name in names]) if names else self.tokens.states
         return replace(
             self,

@@ -44,7 +44,7 @@ def adapt_policy(
         return introduce(policy, support)
     judgements = support.judgements
     told = dict(support.profiles) if settings.use_profile else {}
-    everybody = tuple(sorted({*policy.users, *judgements.users, *told}))
+    everybody = tuple(dict.fromkeys([*policy.users, *sorted({*judgements.users, *told})]))
     known = dict(zip(policy.users, policy.network.users.states.detach().cpu(), strict=True))
     objective = objective_of(settings, shape)
     for done, user in enumerate(judgements.users):
@@ -64,7 +64,7 @@ def introduce(policy: Policy, support: Support) -> Policy:
     """
     if not policy.profiles:
         return policy
-    everybody = tuple(sorted({*policy.users, *support.profiles}))
+    everybody = tuple(dict.fromkeys([*policy.users, *sorted(support.profiles)]))
     nothing = torch.zeros(len(everybody), 0)
     return policy.with_users(everybody, nothing, {**policy.profiles, **support.profiles})
 

@@ -3,14 +3,17 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from plt.data.run import CONFIG, MODEL, Run, load_run
 from plt.data.tables.preferences import Preferences
 from plt.errors import ArtifactError
-from plt.train.method import Compute, Method, Progress, silent
+from plt.train.judgements import support_view
+from plt.train.method import Compute, Method, Progress, TrainContext, silent
 from plt.train.models.source import resolve_model
 from plt.train.registry import load_class, method_card
 from plt.train.runs.scoring import Label, Scores, score_pairs
@@ -63,6 +66,26 @@ class FittedRun:
             whose = None if as_user == POPULATION else as_user
             scored_as = dict.fromkeys(prefs.votes["user_id"].unique().to_list(), whose)
         return score_pairs(self.method, prefs, label, scored_as=scored_as)
+
+    def introduced(self, prefs: Preferences, people: pl.DataFrame, work: Path) -> "FittedRun":
+        """The run, knowing what strangers in a table say of themselves: no answer of theirs.
+
+        A method that reads no such words, and people without any, stay as they were.
+
+        Args:
+            prefs: Who is to be scored.
+            people: A `users/1` table; only its profiles are read.
+            work: A folder that the method may write to.
+        """
+        names = pl.Series(self.strangers(prefs), dtype=pl.String)
+        new = prefs.filter(pl.col("user_id").cast(pl.String).is_in(names.implode()))
+        if not new.votes.height:
+            return self
+        silent_votes = new.votes.with_columns(label=pl.lit(None, dtype=pl.Float32))
+        alone = replace(new, votes=silent_votes, pairs=new.pairs.head(0))
+        compute = getattr(self.method, "compute", None) or Compute()
+        ctx = TrainContext(self.run.identity.seed, work, compute, people)
+        return replace(self, method=self.method.adapt(support_view(alone, people), ctx))
 
     def strangers(self, prefs: Preferences) -> list[str]:
         """The users of a table whom the method does not know; empty for user-blind methods."""

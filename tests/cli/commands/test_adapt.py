@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 import plt
+from plt.api import train as train_in_python
 from plt.cli import main
 from plt.data.run import load_run
 from plt.data.splitting.splits import SplitPlan, split
@@ -275,3 +276,11 @@ def test_contradictions_ties_and_one_side_are_adapted_to(here: Path, capfd: Capt
     scores, _ = read_table(Path(capfd.readouterr().out.strip()) / "scores.parquet", SCORES)
     assert scores["user_id"].n_unique() == 5
     assert scores["margin"].is_finite().all()
+
+
+def test_a_run_of_a_frame_says_that_data_must_be_named(here: Path, capfd: Captured) -> None:
+    (run,) = train_in_python(read_preferences(Path("t.parquet")), "random")
+    said = refused(capfd, str(run.path))
+    assert "no path leads to its people" in said
+    assert "hint: plt adapt RUN --data DATA" in said
+    assert main(["adapt", str(run.path), "t.parquet", "--n-shots", "5", "-q"]) == 0

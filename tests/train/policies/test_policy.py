@@ -20,6 +20,7 @@ from plt.train.policies.fit import fit_policy
 from plt.train.policies.policy import Policy
 from plt.train.policies.settings import DpoSettings, PersonalSettings
 from plt.train.registry import make_method
+from plt.train.runs.fitted_run import FittedRun
 from tests.contracts.population import population
 from tests.contracts.smaller import STEPS, write_model
 from tests.train.tiny_policies import said
@@ -246,6 +247,29 @@ def test_a_newcomer_is_heard_where_profiles_are_read(name, view, small, texts, t
     adapted.save(tmp_path / "model")
     again = type(method).load(tmp_path / "model", CPU)
     assert np.array_equal(again.reward(texts, rows, people), adapted.reward(texts, rows, people))
+
+
+def test_a_stranger_is_scored_with_the_words_that_a_table_of_people_has(
+    view, small, texts, tmp_path
+):
+    """Nothing that they judged is read: every label turned round leaves the scores as they are."""
+    ctx = TrainContext(0, tmp_path, CPU)
+    settings = {"model": str(small), "use_profile": True, **QUICK}
+    method = make_method("dpo", settings).fit(with_profiles(view), ctx)
+    run = FittedRun(Run(tmp_path, Identity("train", "dpo", {}, 0, {})), method)
+    stranger = population().filter(pl.col("user_split") == "unseen")
+    people = pl.DataFrame({"user_id": ["user 12", "x"], "profile": ["Keep it dry.", "-"]})
+    told = run.introduced(stranger, people, tmp_path / "work")
+    assert run.strangers(stranger) == ["user 12"]
+    assert told.strangers(stranger) == []
+    assert told.users == (*method.users, "user 12")
+    found = told.score(stranger).frame["margin"]
+    as_told = run.score(stranger, "user 08").frame["margin"]
+    assert found.equals(as_told)
+    assert not found.equals(run.score(stranger).frame["margin"])
+    flipped = replace(stranger, votes=stranger.votes.with_columns(label=1 - pl.col("label")))
+    again = run.introduced(flipped, people, tmp_path / "work")
+    assert again.score(stranger).frame["margin"].equals(found)
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])

@@ -81,7 +81,7 @@ class Oracle:
                 hint="plt train DATA --method oracle",
             )
         newcomers = _simulated(support.users, self.truth)
-        return replace(self, users=tuple(sorted({*self.users, *newcomers})))
+        return replace(self, users=tuple(dict.fromkeys([*self.users, *newcomers])))
 
     def save(self, path: Path) -> None:
         """Writes the truth and the users."""

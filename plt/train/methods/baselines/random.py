@@ -60,8 +60,8 @@ class Random:
 
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Gives the users in `support` rewards of their own."""
-        users = {*self.users, *support.judgements.users}
-        return replace(self, users=tuple(sorted(users)))
+        users = dict.fromkeys([*self.users, *support.judgements.users])
+        return replace(self, users=tuple(users))
 
     def save(self, path: Path) -> None:
         """Writes the seed and the users."""

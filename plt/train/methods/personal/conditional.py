@@ -165,7 +165,7 @@ class Conditional:
         if self.model is None:
             raise ValueError("adapt after fit or load")
         judgements = support.judgements
-        users = tuple(sorted({*self.users, *judgements.users}))
+        users = tuple(dict.fromkeys([*self.users, *judgements.users]))
         if self.people is None or self.units is None:
             new = len(users) - len(self.users)
             notes = (*self.notes, f"{new} {UNTRAINED}") if new else self.notes
