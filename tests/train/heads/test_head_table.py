@@ -127,7 +127,7 @@ def test_new_heads_leave_the_others_bit_identical() -> None:
     table = HeadTable(("b", "d"), rng.normal(size=(2, 4)), rng.normal(size=4))
     new = rng.normal(size=(2, 4))
     grown = table.with_heads(("d", "a"), new)
-    assert grown.users == ("a", "b", "d")
-    assert np.array_equal(grown.heads, np.stack([new[1], table.heads[0], new[0]]))
+    assert grown.users == ("b", "d", "a")
+    assert np.array_equal(grown.heads, np.stack([table.heads[0], new[0], new[1]]))
     assert table.users == ("b", "d")
     assert grown.population is table.population

@@ -108,7 +108,7 @@ def test_new_judgements_of_a_person_replace_the_old_ones_and_their_texts() -> No
     people = history(table([("u", "one", "two", 1.0), ("v", "two", "six", 1.0)]))
     texts, _, _ = distinct_texts(table([("u", "ten", "six", 0.0)]).pairs)
     both = people.with_users(history(table([("a", "six", "ten", 1.0), ("u", "ten", "six", 0.0)])))
-    assert both.users == ("a", "u", "v")
+    assert both.users == ("u", "v", "a")
     assert [len(both.rows(user)) for user in range(3)] == [1, 1, 1]
     digests = {digest.tobytes() for digest in both.digests}
     assert {digest.tobytes() for digest in text_digests(texts)} <= digests

@@ -88,7 +88,7 @@ def test_a_newcomer_changes_nobody(
 ) -> None:
     before = [rewards(individual, prefs, user) for user in ("a/../b", "b", None)]
     adapted = individual.adapt(support_view(judged({"0 new": 0.5}, 4, seed=3)), ctx)
-    assert adapted.users == ("0 new", "a/../b", "b")
+    assert adapted.users == ("a/../b", "b", "0 new")
     assert individual.users == ("a/../b", "b")
     after = [rewards(adapted, prefs, user) for user in ("a/../b", "b", None)]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))

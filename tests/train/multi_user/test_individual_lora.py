@@ -222,7 +222,7 @@ def test_a_newcomer_changes_nobody(
     fitted: BatchedUsers, prefs: Preferences, tmp_path: Path
 ) -> None:
     adapted = fitted.joined(fit(judged({"0 new": 1.0}, 6, seed=3), context(tmp_path)))
-    assert adapted.users == ("0 new", "a/../b", "b", "c")
+    assert adapted.users == ("a/../b", "b", "c", "0 new")
     assert (fitted.users, adapted.population) == (tuple(SIZES), tuple(SIZES))
     texts = texts_of(prefs)
     whose = ["c", "0 new", None, "b", "a/../b"] * len(texts)
