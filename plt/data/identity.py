@@ -66,12 +66,13 @@ def to_toml(identity: Identity, arguments: Mapping[str, Any] | None = None) -> s
     config = dict(sorted(identity.config.items()))
     plain = {k: v for k, v in config.items() if not isinstance(v, Mapping)} | dict(arguments or {})
     lines = [f"# plt {identity.command} --config config.toml", f"[{identity.command}]"]
-    # Of what is done with a run, the run says which method it is.
-    method = [f"method = {_toml_value(identity.method)}"] if identity.command == "train" else []
+    # Of what is done with a run, the run says which method it is, and with which settings.
+    trains = identity.command == "train"
+    method = [f"method = {_toml_value(identity.method)}"] if trains else []
     lines += [*method, f"seed = {identity.seed}"]
     lines += _toml_lines(plain)
     for name, table in config.items():
-        if isinstance(table, Mapping):
+        if isinstance(table, Mapping) and trains:
             lines += ["", f"[{identity.command}.{name}]", *_toml_lines(table)]
     return "\n".join(lines) + "\n"
 

@@ -201,15 +201,20 @@ def _users(fitted: FittedRun, base: Base, asked: Asked, session: Session) -> tup
                 hint="plt tax RUN --base RUN of the same people",
             )
         return (None,)
-    names = sorted(both)
-    if asked.users is not None and asked.users < len(names):
-        chosen = sorted(names, key=lambda name: _drawn(session.seed, name))[: asked.users]
-        session.report(
-            f"scored as {asked.users} of {len(names)} users, drawn by a hash of their names"
-            " (--users all takes everybody)"
-        )
-        names = sorted(chosen)
-    return tuple(names)
+    return chosen_users(sorted(both), asked.users, session)
+
+
+def chosen_users(
+    names: Sequence[str], wanted: int | None, session: Session
+) -> tuple[str | None, ...]:
+    """Some of the users, drawn by a hash of their names, which is said; nobody is None alone."""
+    if wanted is None or wanted >= len(names):
+        return tuple(names) or (None,)
+    session.report(
+        f"scored as {wanted} of {len(names)} users, drawn by a hash of their names"
+        " (--users all takes everybody)"
+    )
+    return tuple(sorted(sorted(names, key=lambda name: _drawn(session.seed, name))[:wanted]))
 
 
 def _drawn(seed: int, name: str) -> bytes:
@@ -260,7 +265,7 @@ def _score(run: Run, job: _Job, session: Session) -> None:
         frames.append(score_as_each(base.scorer, prefs, theirs, base.label))
     frame = pl.concat(frames)
     if job.benchmark.bench.unit == "item":
-        frame = _with_correct(frame, prefs.pairs)
+        frame = with_correct(frame, prefs.pairs)
     about = prefs.meta
     meta = Meta(dataset=about.dataset, license=about.license, dropped=dict(about.dropped))
     write_table(frame, SCORES, run.work / SCORES_FILE, meta)
@@ -280,7 +285,7 @@ def _score(run: Run, job: _Job, session: Session) -> None:
     write_table(table, METRICS_TABLE, run.work / METRICS_FILE, meta)
 
 
-def _with_correct(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+def with_correct(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     """Adds which of the correct answers of its item a pair is about, as a hash of its text."""
     import polars as pl
 

@@ -249,6 +249,50 @@ class Placed(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class LinearHeads:
+    """Rewards <w_u, h(x)> of users on shared frozen features h.
+
+    Attributes:
+        users: Whom they are of.
+        weights: Shape (U + 1, d), the last row that of everybody else.
+        features: What h is: the model and its window; heads of equal features can be added.
+    """
+
+    users: tuple[str, ...]
+    weights: FloatArray
+    features: tuple[str, int | None]
+
+
+@runtime_checkable
+class LinearReward(Protocol):
+    """A method whose fitted reward may be a head a user on frozen features."""
+
+    def linear(self) -> LinearHeads | None:
+        """The heads; None where what was fitted is no head on frozen features."""
+        ...
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, shape (U + 1, d), the population last.
+
+        Raises:
+            UsageError: The method cannot hold them, such as heads outside its basis.
+        """
+        ...
+
+
+@runtime_checkable
+class Dosed(Protocol):
+    """A method whose users can be moved towards its generic user in its own parameters."""
+
+    def at(self, share: float) -> Self | None:
+        """A copy in which everybody has a share of what sets them apart.
+
+        0 is the generic user, 1 the person; None where what was fitted has no such path.
+        """
+        ...
+
+
 class Method(Protocol):
     """A scorer that can learn. The constructor takes one frozen config and does no work.
 

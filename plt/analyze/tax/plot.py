@@ -1,6 +1,7 @@
 """`plt tax --plot`: changes by section, and by distance from the majority."""
 
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,56 @@ def plot_tax(found: Tax, title: str, kind: str) -> bytes:
         metadata = {"Date": None, "Creator": mark} if kind == "svg" else {"Software": mark}
         figure.savefig(drawn, format=kind, metadata=metadata)
     return drawn.getvalue()
+
+
+MARK_DOSE = b"plt dose"
+
+
+def plot_dose(document: Mapping[str, Any], kind: str) -> bytes:
+    """Draws accuracy for the people against the largest tax on the half that chose nothing.
+
+    Args:
+        document: What ``plt dose --json`` prints.
+        kind: ``svg`` or ``png``.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"svg.hashsalt": "plt", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(7, 5), layout="constrained")
+        axes = figure.subplots()
+        _draw_frontier(axes, document)
+        figure.suptitle(shown(f"{document['method']} on {document['bench']['file']}"),
+                        parse_math=False)  # fmt: skip
+        drawn = io.BytesIO()
+        mark = MARK_DOSE.decode()
+        metadata = {"Date": None, "Creator": mark} if kind == "svg" else {"Software": mark}
+        figure.savefig(drawn, format=kind, metadata=metadata)
+    return drawn.getvalue()
+
+
+def _draw_frontier(axes: Any, document: Mapping[str, Any]) -> None:
+    known = [
+        (point, max(-each["value"] for each in point["other_half"].values()))
+        for point in document["points"]
+        if point["accuracy"] is not None and point["accuracy"]["value"] is not None
+        and point["other_half"]
+    ]  # fmt: skip
+    if not known:
+        _say(axes, "the accuracy of the run's own people is not known")
+        return
+    cost = [100 * tax for _, tax in known]
+    good = [point["accuracy"]["value"] for point, _ in known]
+    axes.plot(cost, good, "o-", markersize=3, color="#4477aa")
+    for (point, _), x, y in zip(known, cost, good, strict=True):
+        if point["share"] in (0, document["share"], 1):
+            axes.annotate(f"{point['share']:g}", (x, y), parse_math=False)
+        if point["share"] == document["share"]:
+            axes.plot(x, y, "o", color="#cc3311", label="chosen share")
+    axes.axvline(100 * document["max_tax"], color="black", linestyle="--", linewidth=1)
+    axes.set_xlabel("largest loss of a section, points (half that chose nothing; dashed: budget)")
+    axes.set_ylabel("accuracy for the people themselves")
+    axes.legend(fontsize=8)
 
 
 def _draw_sections(axes: Any, found: Tax) -> None:

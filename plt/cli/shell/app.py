@@ -51,6 +51,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "plt.cli.commands.tax",
         "What personalization costs in chat, reasoning and safety; a run.",
     ),
+    "dose": (
+        "plt.cli.commands.dose",
+        "How much of each person's taste stays within a budget of tax; a run.",
+    ),
     "report": ("plt.cli.commands.report", "Compare runs: which differences are real?"),
     "verify": ("plt.cli.commands.verify", "Re-hash a run, or compare it with another (exit 1)."),
     "generate": (

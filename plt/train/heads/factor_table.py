@@ -18,6 +18,8 @@ from plt.train.method import FloatArray, IntArray
 MAX_STEPS = 200
 MAX_HALVINGS = 40
 SMALL_STEP = 1e-10
+TINY = 1e-12
+IN_BASIS = 1e-8
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,30 @@ class FactorTable:
     def weights(self) -> FloatArray:
         """Of shape (U, K), row u those of `users[u]`."""
         return mixing_weights(self.coordinates, self.simplex)
+
+    @property
+    def heads(self) -> FloatArray:
+        """Everybody's heads, shape (U + 1, d), the population last."""
+        return self.table.weights
+
+    def with_heads(self, heads: FloatArray) -> Self:
+        """A copy with other heads of the same users, shape (U + 1, d), the population last.
+
+        Coordinates follow by least squares: a weight of 0 on the simplex has the logit of `TINY`.
+
+        Raises:
+            UsageError: A head is no mixture of the basis.
+        """
+        found = np.linalg.lstsq(self.basis.T, heads.T, rcond=None)[0].T
+        off = np.abs(found @ self.basis - heads).max(initial=0.0)
+        if off > IN_BASIS * np.abs(heads).max(initial=1.0):
+            raise UsageError(
+                "these users are mixtures of a basis, and the other head is none of it",
+                hint="plt dose RUN, without --base, moves them towards their own generic user",
+            )
+        weights = np.asarray(found[:-1], dtype=np.float64)
+        coordinates = np.log(np.maximum(weights, TINY)) if self.simplex else weights
+        return replace(self, table=self.table.with_weights(heads), coordinates=coordinates)
 
     def phi(self, features: NDArray[np.float32]) -> FloatArray:
         """The texts in the basis: (T, d) features as (T, K)."""

@@ -56,6 +56,15 @@ class HeadTable:
         names = tuple(table)  # known users keep their rows; newcomers come behind them
         return type(self)(names, np.stack([table[name] for name in names]), self.population)
 
+    @property
+    def weights(self) -> FloatArray:
+        """Everybody's heads, shape (U + 1, d), the population last."""
+        return np.concatenate([self.heads, self.population[None]])
+
+    def with_weights(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, shape (U + 1, d), the population last."""
+        return type(self)(self.users, weights[:-1], weights[-1])
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `plt.train.artifact` writes; the names of the users go to its JSON."""
         return {"heads": self.heads, "population": self.population}

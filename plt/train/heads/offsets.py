@@ -60,6 +60,10 @@ class OffsetTable:
         """As `HeadTable.reward`."""
         return self.table.reward(features, rows, users)
 
+    def with_heads(self, heads: FloatArray) -> Self:
+        """A copy with other heads of the same users; newcomers start from where they did."""
+        return replace(self, table=self.table.with_weights(heads))
+
     def with_newcomers(self, problems: Problems, users: Sequence[str]) -> Self:
         """A copy that knows `users`, each with the most probable offset given the own rows."""
         heads = offset_heads(problems, self.centre, self.deviation)

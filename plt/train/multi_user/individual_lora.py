@@ -27,6 +27,7 @@ from plt.train.method import (
 )
 from plt.train.models.backbone import load_tokenizer, pad_batch
 from plt.train.models.probes import PROBES, check_probes
+from plt.train.models.scalar_head import own_head
 from plt.train.models.source import ModelSource, resolve_model
 from plt.train.models.text_encoder import Ids, TextEncoder
 from plt.train.multi_user.stacked_loop import StackTrainer, UserRows, total_steps
@@ -48,6 +49,8 @@ from plt.train.tuning.tuned_reward import TunedReward
 
 WEIGHTS = "users.safetensors"
 RECORD = "users.json"
+LORA_A = "lora_A"
+"""The factor of an adapter that begins at random; the other begins at 0."""
 VERSION = 1
 # Weights, gradients and moments of the users who learn together; not what a machine happens to
 # have free, since a resumed run must form the same groups.
@@ -232,6 +235,21 @@ class BatchedUsers:
             for name in self.stack
         }
         return replace(self, users=names, stack=stack)
+
+    def at(self, share: float) -> Self | None:
+        """A copy between the reward model that everybody began from (0) and their own (1).
+
+        The effect of an adapter is a product, of which one factor is scaled; heads are mixed. None
+        where the model brought no trained head: without one it has no reward.
+        """
+        if own_head(self.source) is None:
+            return None
+        start = self.network.split(self.network.initial[None])
+        stack = {
+            name: weight if LORA_A in name else (1 - share) * start[name] + share * weight
+            for name, weight in self.stack.items()
+        }
+        return replace(self, stack=stack)
 
     def user_model(self, user: str) -> TunedReward:
         """One user's reward as a model of its own, which can be saved and exported as any other."""

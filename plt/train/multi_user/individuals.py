@@ -34,6 +34,10 @@ class UserRewards(Protocol):
         """Rewards of shape (len(rows),): of text rows[i] for users[i]."""
         ...
 
+    def at(self, share: float) -> Self | None:
+        """A copy between the model that all began from and their own; None where there is none."""
+        ...
+
     def joined(self, newcomers: Any) -> Self:
         """A copy that knows the newcomers, of its own kind, too; the population stays."""
         ...
@@ -128,6 +132,10 @@ class TunedUsers:
                     kept, inverse = used_texts(texts, rows[mask])
                     rewards[mask] += share * model.reward(kept, compute)[inverse]
         return rewards
+
+    def at(self, share: float) -> Self | None:
+        """Whole models are not mixed."""
+        return None
 
     def joined(self, newcomers: "TunedUsers") -> Self:
         """A copy that knows the newcomers too; the population stays who it was."""

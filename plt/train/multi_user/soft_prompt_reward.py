@@ -274,6 +274,12 @@ class SoftPromptReward:
         trainer.run(None, silent)
         return model.users.states.detach().cpu()[0]
 
+    def at(self, share: float) -> Self | None:
+        """A copy in which users have a share of their soft tokens; None where profiles are read."""
+        if self.profiles or not self.users:
+            return None
+        return replace(self, tokens=self.tokens.at(share))
+
     def save(self, path: Path) -> None:
         """Writes trained weights, soft tokens, users, profiles and what they stand on.
 

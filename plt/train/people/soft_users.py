@@ -72,6 +72,17 @@ class UserModel(nn.Module):
         generic = None if self.generic is None else self.generic.detach().clone()
         return UserModel(self.shape, self.shared.detach().clone(), generic, states.detach().clone())
 
+    def at(self, share: float) -> "UserModel":
+        """A copy in which everybody has a share of what sets them apart from the generic user.
+
+        Of offsets and tokens a share of the distance, of mixtures one of the distance in their
+        weights. 0 is the generic user and 1 the person, both to the bit.
+        """
+        if not self.states.numel():
+            return self.with_states(self.states)
+        generic = self.newcomer_state()
+        return self.with_states((1 - share) * generic + share * self.states.detach())
+
     def newcomer_state(self) -> Tensor:
         """The state of a user who is nothing but the generic user; without the axis of users."""
         if self.generic is not None:

@@ -166,6 +166,15 @@ class Policy:
         network = PolicyNetwork(self.network.language, model, self.network.at).eval()
         return replace(self, users=users, profiles=profiles, network=network)
 
+    def at(self, share: float) -> Self | None:
+        """A copy in which users have a share of their soft tokens; None where words set them apart.
+
+        What users say of themselves is read in the prompt, of which there is no share.
+        """
+        if self.profiles or not self.users:
+            return None
+        return self.with_users(self.users, self.network.users.at(share).states, self.profiles)
+
     def save(self, path: Path) -> None:
         """Writes what was trained and what it stands on; the JSON is written last."""
         weights = {

@@ -29,6 +29,7 @@ from plt.train.method import (
     FloatArray,
     IntArray,
     Judgements,
+    LinearHeads,
     Placement,
     Support,
     Texts,
@@ -198,6 +199,20 @@ class EbShrinkage:
         if self.table is None:
             raise ValueError("posterior after fit or load")
         return head_posterior(Prior(self.table.population, self.factor), phi, answers)
+
+    def linear(self) -> LinearHeads | None:
+        """The heads on frozen features; None after fine-tuning."""
+        if self.table is None:
+            return None
+        return LinearHeads(
+            self.users, self.table.weights, (self.config.model, self.config.max_length)
+        )
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, the population last."""
+        if self.table is None:
+            raise ValueError("with_linear after fit or load")
+        return replace(self, table=self.table.with_weights(weights))
 
     def save(self, path: Path) -> None:
         """Writes heads, prior, users and config."""

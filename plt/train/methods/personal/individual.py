@@ -21,6 +21,7 @@ from plt.train.method import (
     FloatArray,
     IntArray,
     Judgements,
+    LinearHeads,
     Placement,
     Support,
     Texts,
@@ -125,6 +126,28 @@ class Individual:
                 hint="plt train --method individual --tune head",
             )
         return head_posterior(moments(self.rewards.heads), phi, answers)
+
+    def at(self, share: float) -> Self | None:
+        """A copy between the reward model that all began from and their own; None without one."""
+        rewards = self.rewards
+        if rewards is None or isinstance(rewards, HeadTable):
+            return None
+        moved = rewards.at(share)
+        return None if moved is None else replace(self, rewards=moved)
+
+    def linear(self) -> LinearHeads | None:
+        """The heads on frozen features; None after fine-tuning."""
+        if not isinstance(self.rewards, HeadTable):
+            return None
+        return LinearHeads(
+            self.users, self.rewards.weights, (self.config.model, self.config.max_length)
+        )
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, the population last."""
+        if not isinstance(self.rewards, HeadTable):
+            raise ValueError("only heads can be replaced by heads")
+        return replace(self, rewards=self.rewards.with_weights(weights))
 
     def save(self, path: Path) -> None:
         """Writes the heads or the trained weights, the users and the config."""

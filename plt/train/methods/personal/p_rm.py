@@ -22,6 +22,7 @@ from plt.train.method import (
     FloatArray,
     IntArray,
     Judgements,
+    LinearHeads,
     Placement,
     Support,
     Texts,
@@ -152,6 +153,30 @@ class PRm:
         else:
             prior = Prior(heads.population, np.zeros((len(heads.population), 1)))
         return head_posterior(prior, phi, answers)
+
+    def at(self, share: float) -> Self | None:
+        """A copy whose users have a share of their soft tokens; None without soft tokens."""
+        if self.rewards is None or isinstance(self.rewards, TABLES):
+            return None
+        moved = self.rewards.at(share)
+        return None if moved is None else replace(self, rewards=moved)
+
+    def linear(self) -> LinearHeads | None:
+        """The heads on frozen features; None after fine-tuning."""
+        rewards = self.rewards
+        if not isinstance(rewards, TABLES) or self.backbone is not None:
+            return None
+        table = rewards if isinstance(rewards, HeadTable) else rewards.table
+        read = (self.config.model, self.config.max_length)
+        return LinearHeads(self.users, table.weights, read)
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, the population last."""
+        if isinstance(self.rewards, HeadTable):
+            return replace(self, rewards=self.rewards.with_weights(weights))
+        if not isinstance(self.rewards, TABLES):
+            raise ValueError("only heads can be replaced by heads")
+        return replace(self, rewards=self.rewards.with_heads(weights))
 
     def save(self, path: Path) -> None:
         """Writes heads, fine-tuned weights, users and config."""

@@ -30,6 +30,7 @@ from plt.train.method import (
     FloatArray,
     IntArray,
     Judgements,
+    LinearHeads,
     Placement,
     Support,
     Texts,
@@ -174,6 +175,20 @@ class Pref:
     def posterior(self, phi: FloatArray, answers: Judgements) -> Placement:
         """The lambdas that `adapt` gives, and how sure they are; with compat too, by the prior."""
         return factor_posterior(self._fitted(), phi, answers)
+
+    def linear(self) -> LinearHeads | None:
+        """The heads on frozen features; None after fine-tuning."""
+        if self.fitted is None or self.backbone is not None:
+            return None
+        return LinearHeads(
+            self.users, self.fitted.heads, (self.config.model, self.config.max_length)
+        )
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, the population last."""
+        if self.fitted is None:
+            raise ValueError("with_linear after fit or load")
+        return replace(self, fitted=self.fitted.with_heads(weights))
 
     def save(self, path: Path) -> None:
         """Writes factors, lambdas, users and config."""

@@ -80,6 +80,11 @@ class PDpo:
         policy = adapt_policy(self.policy, support, self.config, ctx)
         return replace(self, policy=policy, compute=ctx.compute)
 
+    def at(self, share: float) -> Self | None:
+        """A copy whose users have a share of their soft tokens; None where profiles are read."""
+        policy = None if self.policy is None else self.policy.at(share)
+        return None if policy is None else replace(self, policy=policy)
+
     def save(self, path: Path) -> None:
         """Writes the policy and the config."""
         if self.policy is None:

@@ -12,7 +12,15 @@ from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.heads.head_table import HeadTable, blind_table, fit_shared_head
 from plt.train.judgements import Labels, read_judgements
-from plt.train.method import Compute, FloatArray, IntArray, Support, Texts, TrainContext
+from plt.train.method import (
+    Compute,
+    FloatArray,
+    IntArray,
+    LinearHeads,
+    Support,
+    Texts,
+    TrainContext,
+)
 from plt.train.multi_user.fine_tune import describe_fit, fine_tune, load_tuned
 from plt.train.tuning.settings import RewardSettings
 
@@ -92,6 +100,20 @@ class BradleyTerry:
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Nothing depends on the user."""
         return self
+
+    def linear(self) -> LinearHeads | None:
+        """The heads on frozen features; None after fine-tuning."""
+        if not isinstance(self.reward_model, HeadTable):
+            return None
+        return LinearHeads(
+            self.users, self.reward_model.weights, (self.config.model, self.config.max_length)
+        )
+
+    def with_linear(self, weights: FloatArray) -> Self:
+        """A copy with other heads of the same users, the population last."""
+        if not isinstance(self.reward_model, HeadTable):
+            raise ValueError("only heads can be replaced by heads")
+        return replace(self, reward_model=self.reward_model.with_weights(weights))
 
     def save(self, path: Path) -> None:
         """Writes the head or the trained weights, and the config."""
