@@ -1,4 +1,4 @@
-"""Between a base and each person: both ends to the bit, heads in closed form, and who has no way."""
+"""Between a base and each person: exact ends, heads in closed form, and who has no way."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ HEADS = {
     "lore": ("lore", {"basis": 3}),
     "pref": ("pref", {"factors": 3}),
     "p-rm": ("p-rm", {}),
-    "p-rm clusters": ("p-rm", {"users": "cluster", "clusters": 2}),
+    "p-rm clusters": ("p-rm", {"users": "cluster", "n_clusters": 2}),
 }
 
 
@@ -70,7 +70,7 @@ def test_another_run_is_a_base_for_heads_on_the_same_features(ctx: TrainContext)
     path = path_between(method, base)
     assert np.array_equal(rewards(path.at(0.0), users), rewards(base, users))
     assert np.array_equal(rewards(path.at(1.0), users), rewards(method, users))
-    other = fitted("bradley-terry", {**SMALL, "max_length": 16}, ctx)
+    other = fitted("bradley-terry", {**SMALL, "max_length": 64}, ctx)
     with pytest.raises(UsageError, match="other features"):
         path_between(method, other)
     with pytest.raises(UsageError, match="mixtures of a basis"):
