@@ -35,7 +35,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
                 "dataset", "lint", "scores", "comparison", "adaptation", "tax"),
     "study": ("compute", "digests", "benchmark", "plan", "length_experiment", "outcome", "entries",
               "make_run", "gains", "execute", "newcomer_tables", "newcomer_baselines", "adapt",
-              "tax_base", "tax_metrics", "tax", "dose"),
+              "scored_users", "tax_base", "tax_metrics", "tax", "dose"),
     "cli": ("shell", "pages", "commands"),
     "api": ("answer", "tables", "runs", "newcomers", "tax"),
 }  # fmt: skip

@@ -63,7 +63,8 @@ def tax(
     from plt.study.benchmark import find_benchmark
     from plt.study.compute import compute_options
     from plt.study.make_run import Session
-    from plt.study.tax import Asked, parse_users, tax_runs
+    from plt.study.scored_users import parse_users
+    from plt.study.tax import Asked, tax_runs
     from plt.train.method import silent, unheard
 
     check_whole(0, seed=seed)

@@ -11,6 +11,7 @@ from plt.errors import ArtifactError, PltError, UsageError
 from plt.study.benchmark import Benchmark
 from plt.study.digests import digest, model_digest
 from plt.study.make_run import Session, settled, watched
+from plt.study.scored_users import SAMPLE, chosen_users
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +42,7 @@ class Asked:
 
     budget: float
     base: str | None = None
-    users: int | None = 100
+    users: int | None = SAMPLE
 
     @property
     def typed_users(self) -> str:
@@ -116,7 +117,6 @@ def dose_run(
         ArtifactError: It is no trained run.
     """
     from plt.data.run import load_run
-    from plt.study.tax import chosen_users
     from plt.train.runs.dose import path_between
     from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.runtime.processes import world_size
@@ -131,7 +131,7 @@ def dose_run(
     fitted = load_fitted_run(path, session.compute)
     base = None if asked.base is None else load_fitted_run(Path(asked.base), session.compute)
     between = path_between(fitted.method, None if base is None else base.method)
-    users = chosen_users(sorted(fitted.users), asked.users, session)
+    users = chosen_users(sorted(fitted.users), asked.users, session.seed, session.report)
     job = _Job(trained, fitted, between, users, benchmark, asked.budget / 100, own)
     identity = _identity(job, asked, None if base is None else base.run, session)
     folder = session.out or session.runs / f"dose-{identity.method}-{identity.run_id}"

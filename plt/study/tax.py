@@ -11,6 +11,7 @@ from plt.errors import ArtifactError, DataError, PltError, UsageError
 from plt.study.benchmark import Benchmark
 from plt.study.make_run import Session, settled, test_accuracy, watched
 from plt.study.outcome import Accuracy, Failed
+from plt.study.scored_users import SAMPLE, chosen_users, drawn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from plt.data.run import Run
     from plt.study.tax_base import Base
     from plt.train.runs.fitted_run import FittedRun
-
-SAMPLE = 100
-"""Users that are scored where nobody says how many."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +88,6 @@ class TaxOutcome:
     def exit_code(self) -> int:
         """0, or the worst of the failures'."""
         return max((failure.exit_code for failure in self.failed), default=0)
-
-
-def parse_users(text: str) -> int | None:
-    """How many users: a number, or None for ``all``.
-
-    Raises:
-        UsageError: It is neither.
-    """
-    if text.strip().casefold() == "all":
-        return None
-    if not text.strip().isascii() or not text.strip().isdigit() or int(text) < 1:
-        raise UsageError(f"--users is {text!r}, expected a number from 1 or all", hint="--users 20")
-    return int(text)
 
 
 def tax_runs(
@@ -201,27 +186,7 @@ def _users(fitted: FittedRun, base: Base, asked: Asked, session: Session) -> tup
                 hint="plt tax RUN --base RUN of the same people",
             )
         return (None,)
-    return chosen_users(sorted(both), asked.users, session)
-
-
-def chosen_users(
-    names: Sequence[str], wanted: int | None, session: Session
-) -> tuple[str | None, ...]:
-    """Some of the users, drawn by a hash of their names, which is said; nobody is None alone."""
-    if wanted is None or wanted >= len(names):
-        return tuple(names) or (None,)
-    session.report(
-        f"scored as {wanted} of {len(names)} users, drawn by a hash of their names"
-        " (--users all takes everybody)"
-    )
-    return tuple(sorted(sorted(names, key=lambda name: _drawn(session.seed, name))[:wanted]))
-
-
-def _drawn(seed: int, name: str) -> bytes:
-    import hashlib
-
-    text = f"{seed}:{name}".encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).digest()
+    return chosen_users(sorted(both), asked.users, session.seed, session.report)
 
 
 def _identity(job: _Job, asked: Asked, session: Session) -> Identity:
@@ -295,7 +260,7 @@ def with_correct(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     joined = frame.join(texts, on="pair_id", how="left", maintain_order="left")
     chosen = pl.when(pl.col("label") > 0.5).then("response_a").otherwise("response_b")
     hashed = joined.select(chosen.alias("text"))["text"].to_list()
-    names = {text: _drawn(0, text).hex() for text in set(hashed)}
+    names = {text: drawn(0, text).hex() for text in set(hashed)}
     return frame.with_columns(pl.Series(CORRECT, [names[text] for text in hashed]))
 
 

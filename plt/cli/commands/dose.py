@@ -84,7 +84,7 @@ def command(
     from plt.study.compute import compute_options
     from plt.study.dose import Asked, dose_run, own_test_rows
     from plt.study.make_run import Session
-    from plt.study.tax import parse_users
+    from plt.study.scored_users import parse_users
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     asked = Asked(max_tax, base, parse_users(users))

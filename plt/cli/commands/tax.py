@@ -90,7 +90,8 @@ def command(
     from plt.study.benchmark import find_benchmark
     from plt.study.compute import compute_options
     from plt.study.make_run import Session
-    from plt.study.tax import Asked, parse_users, tax_runs
+    from plt.study.scored_users import parse_users
+    from plt.study.tax import Asked, tax_runs
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     asked = Asked(base, parse_users(users))

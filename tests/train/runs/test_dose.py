@@ -15,7 +15,7 @@ from tests.contracts.population import population
 from tests.contracts.smaller import smaller, write_model
 
 SMALL = {"model": "builtin:tiny"}
-HEADS = {
+HEADS: dict[str, tuple[str, dict[str, Any]]] = {
     "individual": ("individual", {}),
     "eb-shrinkage": ("eb-shrinkage", {}),
     "lore": ("lore", {"basis": 3}),
