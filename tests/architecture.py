@@ -32,11 +32,12 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
               "heads", "models", "features", "in_context", "tuning", "multi_user", "policies",
               "methods", "runs", "writing", "judges"),
     "analyze": ("intervals", "registry", "permutation", "votes", "repeats", "taste", "verdict",
-                "dataset", "lint", "scores", "comparison", "adaptation", "tax"),
-    "study": ("compute", "digests", "benchmark", "plan", "length_experiment", "outcome", "entries",
-              "make_run", "gains", "execute", "newcomer_tables", "newcomer_baselines", "adapt",
-              "scored_users", "tax_base", "tax_metrics", "tax", "dose"),
-    "cli": ("shell", "pages", "commands"),
+                "dataset", "lint", "scores", "comparison", "adaptation", "tax", "report"),
+    "study": ("compute", "digests", "benchmark", "plan", "length_experiment", "outcome",
+              "run_facts", "entries", "data_of_runs", "make_run", "gains", "execute",
+              "newcomer_tables", "newcomer_baselines", "adapt", "scored_users", "tax_base",
+              "tax_metrics", "tax", "dose", "report"),
+    "cli": ("shell", "formats", "pages", "commands"),
     "api": ("answer", "tables", "runs", "newcomers", "tax"),
 }  # fmt: skip
 """The rooms of a folder from the ground up; a room may know earlier ones. A room inside a room that

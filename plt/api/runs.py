@@ -16,11 +16,11 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.adaptation.curves import Adaptation
-    from plt.analyze.comparison.entries import Entry
+    from plt.analyze.comparison.compare import Comparison
     from plt.cli.shell.streams import Block
     from plt.data.tables.table import Source
     from plt.study.outcome import Outcome
+    from plt.study.report import Report
     from plt.train.method import Progress
     from plt.train.runs.fitted_run import FittedRun
 
@@ -158,18 +158,11 @@ def compare(
         UsageError: An argument is not understood, or some runs are runs of `adapt`.
         DataError: The runs share no judgement.
     """
-    from plt.analyze.adaptation.answers import is_adapted
-    from plt.analyze.comparison.compare import compare as put_side_by_side
-    from plt.analyze.comparison.sweep import PIVOTS, sweep_tables
-    from plt.cli.pages.comparison import (
-        comparison_blocks,
-        comparison_json,
-        sweep_blocks,
-        sweep_json,
-    )
+    from plt.analyze.comparison.sweep import PIVOTS
+    from plt.cli.pages.report.parts import adaptation_part
     from plt.data.remarks import warn
     from plt.data.tables.schema import SPLITS
-    from plt.study.entries import load_entries
+    from plt.study.report import Asked, find
 
     for name, value, known in (
         ("split", split, SPLITS), ("users", users, ("seen", "unseen", "all")),
@@ -177,38 +170,39 @@ def compare(
     ):  # fmt: skip
         if value not in known:
             raise UsageError(f"{name} is {value!r}; known are {', '.join(known)}")
-    entries = load_entries([source for each in runs for source in _sources(each)], warn)
-    adapted = [entry for entry in entries if is_adapted(entry)]
-    if adapted:
-        return _learning_curves(adapted, len(entries))
-    kind = None if users == "all" else users
-    found = put_side_by_side(
-        entries,
+    asked = Asked(
         baseline=baseline,
-        splits=(split,),
-        user_split=kind,
+        split=split,
+        users=None if users == "all" else users,
         margin=None if margin is None else margin / 100,
+        pivot=next(known for known in PIVOTS if known == pivot),
     )
-    tables = sweep_tables(found, next(known for known in PIVOTS if known == pivot))
-    document = comparison_json(found) | {"sweep": sweep_json(tables)}
-    # The verdict stays last: it is what an answer says in short.
-    blocks = comparison_blocks(found)
-    return Answer(found, document, (*blocks[:-1], *sweep_blocks(tables), blocks[-1]))
-
-
-def _learning_curves(entries: Sequence[Entry], n_given: int) -> Answer[Adaptation]:
-    from plt.analyze.adaptation.curves import adaptation
-    from plt.cli.pages.adaptation import adaptation_blocks, adaptation_json
-
-    if len(entries) < n_given:
+    found = find([source for each in runs for source in _sources(each)], asked, warn)
+    if found.adaptation is not None:
+        if found.report is not None:
+            raise UsageError(
+                "some of these runs are runs of adapt, which stand beside each other only",
+                problems=[curve.name for curve in found.adaptation.curves],
+                hint='plt.compare("runs/adapt-lore-1a2b", "runs/adapt-pref-3c4d")',
+            )
+        part = adaptation_part(found.adaptation)
+        return Answer(found.adaptation, part.data, part.blocks)
+    if found.report is None:
         raise UsageError(
-            f"{len(entries)} of {n_given} runs are runs of adapt, which stand beside each other"
-            " only",
-            problems=[entry.name for entry in entries],
-            hint='plt.compare("runs/adapt-lore-1a2b", "runs/adapt-pref-3c4d")',
+            "runs of plt tax have no accuracies of people to compare",
+            hint="plt.tax(RUN), typed again, shows what it found",
         )
-    found = adaptation(entries)
-    return Answer(found, adaptation_json(found), adaptation_blocks(found))
+    return _side_by_side(found.report)
+
+
+def _side_by_side(report: Report) -> Answer[Comparison]:
+    from plt.cli.pages.comparison import comparison_blocks, sweep_blocks
+    from plt.cli.pages.report.document import Wanted, report_json
+
+    # The verdict stays last: it is what an answer says in short.
+    *blocks, verdict = comparison_blocks(report.comparison)
+    shown = (*blocks, *sweep_blocks(report.sweep), verdict)
+    return Answer(report.comparison, report_json(report, Wanted()), shown)
 
 
 def _sources(runs: Any) -> list[Source | pl.DataFrame]:

@@ -1,81 +1,177 @@
-"""Runs and scores tables as the entries of a comparison."""
+"""Runs, folders of runs and scores tables as the entries of a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plt.errors import ArtifactError, UsageError
+from plt.errors import ArtifactError, PltError, UsageError
+from plt.study.run_facts import (
+    check_untouched,
+    condition_of,
+    cost_of,
+    refuse_other_data,
+    runs_below,
+)
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from plt.analyze.comparison.entries import Condition, Entry
-    from plt.data.identity import Identity
+    from plt.analyze.comparison.entries import Condition, Cost, Entry
+    from plt.data.run import Run
     from plt.data.tables.table import Meta, Source
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a report is made of.
+
+    Attributes:
+        compared: Finished runs and scores tables, in the order given.
+        apart: Command to its runs, for commands whose runs were to be kept apart.
+    """
+
+    compared: tuple[Run | Source | pl.DataFrame, ...]
+    apart: Mapping[str, tuple[Run, ...]] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs among what is compared."""
+        from plt.data.run import Run
+
+        return tuple(each for each in self.compared if isinstance(each, Run))
+
+
+def gather(
+    sources: Sequence[Source | pl.DataFrame],
+    report: Callable[[str], None],
+    apart: Sequence[str] = (),
+) -> Gathered:
+    """The runs and tables behind what was named; a folder of runs stands for all that lie in it.
+
+    Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
+    out and named, and so is what else lies in a folder; one that is asked for alone is an error.
+
+    Args:
+        sources: Run directories, folders of them, and paths, bytes or frames of scores tables.
+        report: Takes one sentence of each run that is left out.
+        apart: Commands whose runs are kept apart from what is compared.
+
+    Raises:
+        UsageError: There are none.
+        ArtifactError: A path leads nowhere, no run that is named finished, or one is damaged.
+    """
+    from plt.data.run import MANIFEST, Run, load_run
+
+    if not sources:
+        raise UsageError("there is no run to report on", hint="plt report runs/*")
+    compared: list[Run | Source | pl.DataFrame] = []
+    others: dict[str, tuple[Run, ...]] = {}
+    unfinished: list[Path] = []
+    for source in sources:
+        inside = isinstance(source, Path) and source.is_dir() and not (source / MANIFEST).exists()
+        for each in _inside(source, report) if inside else [source]:
+            found = _opened(each, report if inside else None)
+            if isinstance(found, Run) and not found.finished:
+                unfinished.append(found.path)
+            elif isinstance(found, Run) and found.identity.command in apart:
+                command = found.identity.command
+                others[command] = (*others.get(command, ()), found)
+            elif found is not None:
+                compared.append(found)
+    for path in unfinished:
+        if not compared and not others:
+            load_run(path)  # raises, and says what to type
+        report(f"{path} is left out: it did not finish")
+    return Gathered(tuple(compared), others)
+
+
+def _inside(folder: Any, report: Callable[[str], None]) -> list[Path]:
+    found = runs_below(folder)
+    if not found:
+        raise ArtifactError(
+            f"{folder} is no run, and holds none and no scores table", hint="ls runs"
+        )
+    report(f"{folder}: {len(found)} runs and scores tables lie in it")
+    return found
+
+
+def _opened(
+    source: Source | pl.DataFrame, lenient: Callable[[str], None] | None
+) -> Run | Source | pl.DataFrame | None:
+    """A run where the source is a folder, else the source; with `lenient` it is told of damage."""
+    from plt.data.run import load_manifest
+
+    if not isinstance(source, Path):
+        return source
+    if not source.exists():
+        raise ArtifactError(f"{source} does not exist", hint="ls runs")
+    if not source.is_dir():
+        return source
+    try:
+        return load_manifest(source)
+    except PltError as error:
+        if lenient is None:
+            raise
+        lenient(f"{source} is left out: {error.message}")
+        return None
 
 
 def load_entries(
     sources: Sequence[Source | pl.DataFrame], report: Callable[[str], None]
 ) -> list[Entry]:
-    """The scores tables behind run directories and scores files, named for a table.
-
-    Runs that did not finish, such as failed cells of a sweep that ``runs/*`` names too, are left
-    out and named; one that is asked for alone is an error.
+    """The scores tables behind runs, folders and scores files, named for a table.
 
     Args:
-        sources: Run directories, and paths, bytes or frames of scores tables.
-        report: Takes one sentence of each run that is left out, and of scores given twice.
+        sources: As `gather`.
+        report: As `gather`, and of scores given twice.
 
     Raises:
         UsageError: There are none.
-        ArtifactError: A path leads nowhere, no run that is named finished, or one is damaged.
-        DataError: A file is no scores table.
+        ArtifactError: As `gather`; or the scores of a run are not what it wrote.
+        DataError: A file is no scores table, or the runs are of different data or splits.
     """
-    from plt.analyze.comparison.entries import Condition, Entry, named
-    from plt.data.run import SCORES_FILE, load_manifest, load_run
+    return entries_of(gather(sources, report), report)
 
-    if not sources:
-        raise UsageError("there is no run to report on", hint="plt report runs/*")
-    found: list[Entry] = []
-    unfinished: list[Path] = []
-    left_out = 0
-    for source in sources:
-        condition = Condition()
-        if isinstance(source, Path) and not source.exists():
-            raise ArtifactError(f"{source} does not exist", hint="ls runs")
-        if isinstance(source, Path) and source.is_dir():
-            run = load_manifest(source)
-            if not run.finished:
-                unfinished.append(source)
-                continue
-            if run.identity.command == "tax":
-                report(f"{source} is left out: it holds scores of a benchmark (plt tax)")
-                left_out += 1
-                continue
-            condition = _condition(run.identity, run.record)
-            source = source / SCORES_FILE
-        table, meta, name = _read(source)
-        footnote = _footnote(meta.split, table, name)
-        for part in table.partition_by("run_id", maintain_order=True):
-            first = part.row(0, named=True)
-            about = (str(first["method"]), str(first["run_id"]))
-            entry = Entry("", *about, part, footnote, condition)
-            if any(entry.run_id == e.run_id and part.equals(e.scores) for e in found):
+
+def entries_of(found: Gathered, report: Callable[[str], None]) -> list[Entry]:
+    """As `load_entries`, of what is gathered already."""
+    from plt.analyze.comparison.entries import Condition, Cost, named
+    from plt.data.run import SCORES_FILE, Run
+
+    if not found.compared:
+        raise UsageError("there is nothing to compare", hint="plt report runs/*")
+    refuse_other_data(found.runs)
+    entries: list[Entry] = []
+    for each in found.compared:
+        condition, cost = Condition(), Cost()
+        source: Source | pl.DataFrame
+        if isinstance(each, Run):
+            check_untouched(each, SCORES_FILE)
+            condition, cost = condition_of(each), cost_of(each)
+            source = each.path / SCORES_FILE
+        else:
+            source = each
+        for entry in _entries(source, condition, cost):
+            if any(entry.run_id == e.run_id and entry.scores.equals(e.scores) for e in entries):
                 report("the same scores are given twice; they are shown once")
             else:
-                found.append(entry)
-    for path in unfinished:
-        if not found:
-            load_run(path)  # raises, and says what to type
-        report(f"{path} is left out: it did not finish")
-    if left_out and not found:
-        raise UsageError(
-            "runs of plt tax have no accuracies of people to compare",
-            hint="plt tax RUN --bench rewardbench, typed again, shows what it found",
-        )
-    return named(found)
+                entries.append(entry)
+    return named(entries)
+
+
+def _entries(source: Source | pl.DataFrame, condition: Condition, cost: Cost) -> Iterable[Entry]:
+    """One entry for each run in a scores table."""
+    from plt.analyze.comparison.entries import Entry
+
+    table, meta, name = _read(source)
+    footnote = _footnote(meta.split, table, name)
+    for part in table.partition_by("run_id", maintain_order=True):
+        first = part.row(0, named=True)
+        about = (str(first["method"]), str(first["run_id"]))
+        yield Entry("", *about, part, footnote, condition, cost)
 
 
 def _read(source: Source | pl.DataFrame) -> tuple[pl.DataFrame, Meta, str]:
@@ -88,21 +184,6 @@ def _read(source: Source | pl.DataFrame) -> tuple[pl.DataFrame, Meta, str]:
     frame = conform(source, SCORES)
     check(frame, SCORES, "the frame")
     return frame, Meta(), "the frame"
-
-
-def _condition(identity: Identity, record: Mapping[str, Any]) -> Condition:
-    """What a run was made under, as its manifest has it."""
-    from plt.analyze.comparison.entries import Condition
-
-    settings = identity.config.get("set", {})
-    return Condition(
-        model=settings.get("model"),
-        tune=settings.get("tune"),
-        train_size=identity.config.get("train_size"),
-        train_size_of=identity.config.get("train_size_of"),
-        rows_a_user=record.get("training", {}).get("rows_a_user"),
-        select=identity.config.get("select"),
-    )
 
 
 def _footnote(split: Mapping[str, Any] | None, scores: pl.DataFrame, name: str) -> str | None:

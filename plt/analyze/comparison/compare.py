@@ -11,7 +11,6 @@ from plt.analyze.comparison.gains import Gain, gains, read_run
 from plt.analyze.comparison.majority_reference import majority_reference
 from plt.analyze.comparison.verdict import verdict
 from plt.analyze.intervals.claims import Ground, ground
-from plt.analyze.intervals.proportions import user_intervals
 from plt.analyze.intervals.uncertainty import Average, Interval
 from plt.analyze.registry import METRICS
 from plt.analyze.scores.evaluation import (
@@ -22,6 +21,7 @@ from plt.analyze.scores.evaluation import (
     select_rows,
 )
 from plt.analyze.scores.novelty import KINDS
+from plt.data.tables.table import content_hash
 from plt.errors import DataError, UsageError
 
 BASELINE = "bradley-terry"
@@ -75,6 +75,8 @@ class Comparison:
         novelty: Kind of novelty to number of shared judgements with a side; empty where no table
             says what was new, or where they differ.
         verdict: What may be claimed.
+        test_rows: SHA-256 of the judgements that are compared, ties included (`content_hash`).
+        answers: What each entry answers on the shared judgements with a side, in the same order.
     """
 
     rows: tuple[Compared, ...]
@@ -88,6 +90,8 @@ class Comparison:
     same_answers: tuple[tuple[str, ...], ...] = ()
     margin: float | None = None
     novelty: dict[str, int] = field(default_factory=dict)
+    test_rows: str = ""
+    answers: tuple[EvaluationRows, ...] = field(default=(), repr=False, compare=False)
 
 
 def compare(
@@ -147,6 +151,8 @@ def compare(
         same_answers=_same_answers(entries, rows),
         margin=margin,
         novelty=_novelty(rows),
+        test_rows=content_hash(first),
+        answers=tuple(rows),
     )
 
 
@@ -253,26 +259,4 @@ def _measure(entry: Entry, rows: EvaluationRows) -> Compared:
         log_loss=compute(METRICS["log_loss"], rows, "pair"),
         auc=compute(METRICS["auc"], rows, "pair"),
         undecided=float(np.mean(rows.undecided)) if rows.margin.size else None,
-    )
-
-
-def user_table(entry: Entry, splits: Sequence[str], user_split: str | None) -> pl.DataFrame:
-    """The accuracy of each user with its Wilson interval on the effective number of groups.
-
-    Returns:
-        Columns `user_id`, `accuracy`, `ci_low`, `ci_high`, `n_judgements`, sorted by user; empty
-        for data without users.
-    """
-    rows = evaluation_rows(select_rows(entry.scores, splits, user_split))
-    if rows.users is None:
-        return pl.DataFrame({"user_id": []}, schema={"user_id": pl.String})
-    found = user_intervals(rows.correct, rows.users, rows.groups)
-    return pl.DataFrame(
-        {
-            "user_id": rows.user_names.cast(pl.String).gather(pl.Series(found.users)),
-            "accuracy": found.value,
-            "ci_low": found.low,
-            "ci_high": found.high,
-            "n_judgements": found.n_rows,
-        }
     )

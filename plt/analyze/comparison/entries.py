@@ -41,6 +41,25 @@ class Condition:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a run took; None is what nobody wrote down.
+
+    Attributes:
+        seconds: From start to end, the waiting for other processes included.
+        peak_memory_mib: Resident memory of the process at its peak.
+        parameters: Numbers that the run keeps: what it learnt, without a frozen backbone.
+        tokens: Tokens that went through the backbone for it.
+        judgements: Training rows.
+    """
+
+    seconds: float | None = None
+    peak_memory_mib: float | None = None
+    parameters: int | None = None
+    tokens: int | None = None
+    judgements: int | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One scores table of a comparison.
 
@@ -51,6 +70,7 @@ class Entry:
         scores: Its `scores/1` table, controls included.
         footnote: What a reader must know about its split: a paper's protocol that leaks.
         condition: What its run was made under.
+        cost: What it took.
     """
 
     name: str
@@ -59,6 +79,7 @@ class Entry:
     scores: pl.DataFrame
     footnote: str | None = None
     condition: Condition = field(default_factory=Condition)
+    cost: Cost = field(default_factory=Cost)
 
 
 def named(entries: Sequence[Entry]) -> list[Entry]:

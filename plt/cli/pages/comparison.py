@@ -18,7 +18,6 @@ from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Comparison
-    from plt.analyze.comparison.entries import Entry
     from plt.analyze.comparison.sweep import SweepTable
     from plt.analyze.intervals.uncertainty import Interval
     from plt.analyze.scores.implicit_accuracy import ImplicitAccuracy
@@ -124,23 +123,6 @@ def _percent_and_error(figure: Interval) -> str:
         return MISSING
     error = MISSING if figure.se is None else f"{100 * figure.se:.1f}"
     return f"{100 * figure.value:.1f} ({error})"
-
-
-def user_blocks(entries: Sequence[Entry], split: str, kind: str | None) -> tuple[Block, ...]:
-    """Each person's accuracy with its interval, one table an entry."""
-    from plt.analyze.comparison.compare import user_table
-
-    columns = ("user", "accuracy", "95 % interval", "judgements")
-    blocks = []
-    for entry in entries:
-        table = user_table(entry, (split,), kind)
-        rows = tuple(
-            (user, f"{value:.3f}", f"[{low:.3f}, {high:.3f}]", str(n))
-            for user, value, low, high, n in table.iter_rows()
-        )
-        title = f"{entry.name}: each user, Wilson on the effective number of groups; a description"
-        blocks.append(Table(columns, rows, title, frozenset(columns[1:])))
-    return tuple(blocks)
 
 
 def _notes(found: Comparison) -> list[str]:

@@ -56,6 +56,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "How much of each person's taste stays within a budget of tax; a run.",
     ),
     "report": ("plt.cli.commands.report", "Compare runs: which differences are real?"),
+    "explain": ("plt.cli.commands.explain", "What a figure of a report is, in words."),
     "verify": ("plt.cli.commands.verify", "Re-hash a run, or compare it with another (exit 1)."),
     "generate": (
         "plt.cli.commands.generate",

@@ -3,10 +3,12 @@
 import html
 import json
 import re
+from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
-from plt.cli.shell.streams import Block, Heading, Result, Table, printable
+from plt.cli.shell.pictures import Picture
+from plt.cli.shell.streams import Block, Heading, Line, Result, Table, printable
 
 # What a Markdown reader could take for markup, and nothing more, so that plain figures and their
 # intervals stay readable: an underscore inside a word, "[0.1, 0.2]" and "<0.001" are harmless.
@@ -19,9 +21,9 @@ def to_json(result: Result) -> str:
 
 
 def to_markdown(blocks: tuple[Block, ...]) -> str:
-    """Blocks as Markdown, for pipes and files."""
+    """Blocks as Markdown, for pipes and files; pictures are left out, their tables stand there."""
     parts = []
-    for block in blocks:
+    for block in without_pictures(blocks):
         if isinstance(block, Heading):
             parts.append(f"## {escape_markdown(block.text)}\n")
         elif isinstance(block, Table):
@@ -29,6 +31,11 @@ def to_markdown(blocks: tuple[Block, ...]) -> str:
         else:
             parts.append(f"{escape_markdown(block.text)}\n")
     return "\n".join(parts)
+
+
+def without_pictures(blocks: Sequence[Block]) -> list[Heading | Line | Table]:
+    """Blocks that a form without drawings can show."""
+    return [block for block in blocks if not isinstance(block, Picture)]
 
 
 def escape_markdown(text: str) -> str:
@@ -57,7 +64,7 @@ def _markdown_table(table: Table) -> str:
 def to_html(blocks: tuple[Block, ...]) -> str:
     """Blocks as HTML for a notebook. Markup in texts and cells is shown, never obeyed."""
     parts = []
-    for block in blocks:
+    for block in without_pictures(blocks):
         if isinstance(block, Heading):
             parts.append(f"<h4>{_escaped(block.text)}</h4>")
         elif isinstance(block, Table):
@@ -95,7 +102,7 @@ def to_terminal(blocks: tuple[Block, ...], *, width: int | None = None) -> str:
 
     # `Text` objects carry no markup, so a cell like "[red]" is shown as it is.
     console = Console(file=StringIO(), force_terminal=True, width=width, highlight=False)
-    for block in blocks:
+    for block in without_pictures(blocks):
         if isinstance(block, Heading):
             console.print(Text(printable(block.text), style="bold"))
         elif isinstance(block, Table):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from plt.cli.shell.pictures import Picture
 from plt.errors import ArtifactError, DataError, UsageError
 
 STDIN = "-"
@@ -49,7 +50,7 @@ class Table:
     numeric: frozenset[str] = frozenset()
 
 
-Block: TypeAlias = Heading | Line | Table
+Block: TypeAlias = Heading | Line | Table | Picture
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from plt.analyze.comparison.compare import Entry, compare, user_table
+from plt.analyze.comparison.compare import Entry, compare
 from plt.analyze.comparison.majority_reference import LEAVE_ONE_OUT, OWN_VOTE
 from plt.errors import DataError
 from tests.analyze.score_tables import scores
@@ -131,11 +131,3 @@ def test_no_user_blind_scorer_passes_the_majority_with_the_own_vote() -> None:
         blind = Entry("a", "a", "a", table.with_columns(margin=signs))
         best = max(best, compare([blind]).rows[0].pooled.value or 0.0)
     assert best == pytest.approx(ceiling, abs=0.5 * 1e-9) or best < ceiling
-
-
-def test_user_table_lists_everybody_with_an_interval() -> None:
-    table = population(4, 6, 20)
-    made = user_table(entry("a", table, np.ones(table.height, dtype=bool)), ("test",), "seen")
-    assert made["user_id"].to_list() == [f"u{u:02d}" for u in range(6)]
-    assert made["accuracy"].to_list() == [1.0] * 6
-    assert (made["ci_low"] < 0.9).all()  # 20 of 20 right is no certainty

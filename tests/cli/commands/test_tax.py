@@ -164,10 +164,32 @@ def test_several_runs_and_what_is_no_model(capfd: Capture) -> None:
     out, said = typed(capfd, *line, code=2)
     assert len(out.split()) == 2
     assert "is a run of plt tax, and holds no model" in said
-    assert main(["report", tax_run.strip()]) == 2
-    assert "no accuracies of people" in capfd.readouterr().err
-    assert main(["report", path_of("length"), tax_run.strip()]) == 0
-    assert "is left out: it holds scores of a benchmark" in capfd.readouterr().err
+
+
+def test_report_shows_runs_of_tax_beside_the_others_and_holds_them_to_a_budget(
+    capfd: Capture,
+) -> None:
+    found, _ = typed(capfd, path_of("individual"), "--bench", "bench.jsonl")
+    run = found.strip()
+    alone = [answer(capfd, path_of("individual"), "--bench", "bench.jsonl")]
+    assert main(["report", run, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["tax"]["runs"] == alone
+    assert main(["report", path_of("individual"), run, "--json"]) == 0
+    both = json.loads(capfd.readouterr().out)
+    assert both["tax"]["runs"] == alone
+    assert len(both["rows"]) == 1
+    worst = max(-each["change"]["adjusted_ci"][0] for each in alone[0]["sections"]
+                if each["change"] and each["change"]["adjusted_ci"])  # fmt: skip
+    for budget, code in ((100 * worst + 0.001, 0), (100 * worst - 0.001, 1)):
+        assert main(["report", run, "--max-tax", f"{budget}", "--json"]) == code
+        gates = json.loads(capfd.readouterr().out)["gates"]
+        assert all(gate["passed"] for gate in gates) is (code == 0)
+    assert main(["report", path_of("individual"), run, "--format", "html"]) == 0
+    page = capfd.readouterr().out
+    assert 'id="tax"' in page
+    assert "Change of individual on" in page
+    assert main(["report", path_of("individual"), "--max-tax", "2"]) == 2
+    assert "none is named" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
