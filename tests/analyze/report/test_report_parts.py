@@ -11,13 +11,15 @@ from plt.analyze.comparison.entries import Condition, Cost, Entry
 from plt.analyze.registry import METRICS
 from plt.analyze.report.beside import NOT_OURS, beside, too_good
 from plt.analyze.report.figures_table import figures_table
-from plt.analyze.report.gates import check_limits, check_no_worse, read_limits
+from plt.analyze.report.gates import check_limits, check_no_worse, check_tax, read_limits
 from plt.analyze.report.glossary import explain, glossary
 from plt.analyze.report.people import people
 from plt.analyze.report.published import published
+from plt.analyze.tax.change import tax
 from plt.data.tables.schema import METRICS_TABLE, validate
 from plt.errors import UsageError
 from tests.analyze.score_tables import scores
+from tests.analyze.tax.test_change import BENCH, drawn
 
 N_USERS, N_PAIRS = 12, 30
 
@@ -121,6 +123,20 @@ def test_no_worse_than_is_the_lower_end_of_the_gain(found: Comparison) -> None:
     wide = check_no_worse(worse, -gain.own.low + 1e-6)
     narrow = check_no_worse(worse, -gain.own.low - 1e-6)
     assert (wide[0].passed, narrow[0].passed) == (True, False)
+
+
+def test_a_tax_is_within_a_budget_by_the_worse_end() -> None:
+    found = tax(drawn(1, 0.3), drawn(2, 0.8), BENCH)
+    losses = [-float(each.change.low or 0) for each in found.sections if each.change]
+    assert max(losses) > 0
+    for budget in (max(losses) + 1e-9, max(losses) - 1e-9):
+        passed = [each.passed for each in check_tax(found, "run", budget)]
+        assert passed == [loss <= budget for loss in losses]
+    alone = check_tax(tax(drawn(1, 0.3), None, BENCH), "run", 1.0)
+    assert not any(each.passed for each in alone)
+    assert "no base" in alone[0].sentence
+    same = check_tax(tax(drawn(1, 0.3), drawn(1, 0.3), BENCH), "run", 0.0)
+    assert all(each.passed for each in same)
 
 
 def test_published_figures_stand_beside_the_run_of_their_method() -> None:
