@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "harmed": {"world": ""},
     "worst": {"world": ""},
     "contests": {"users": 30, "habit": 0.0},
+    "tax": {"users": 30, "loss": 0.0, "items": 100},
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.coverage import judgements, people, votes
+from tests.coverage import judgements, people, taxes, votes
 from tests.coverage.grid import Cell, cells
 from tests.coverage.tally import Outcome, Tally
 
@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, Callable[[Cell], Callable[[int], Iterator[Outcome]]]] = {
     "harmed": people.of_harmed,
     "worst": people.of_worst,
     "contests": people.of_contests,
+    "tax": taxes.of_tax,
 }
 
 
