@@ -30,7 +30,8 @@ class Gathered:
 
     Attributes:
         compared: Finished runs and scores tables, in the order given.
-        apart: Command to its runs, for commands whose runs were to be kept apart.
+        apart: Command to its runs, for commands whose runs were to be kept apart, and for runs
+            that scored nobody's judgements.
     """
 
     compared: tuple[Run | Source | pl.DataFrame, ...]
@@ -63,7 +64,7 @@ def gather(
         UsageError: There are none.
         ArtifactError: A path leads nowhere, no run that is named finished, or one is damaged.
     """
-    from plt.data.run import MANIFEST, Run, load_run
+    from plt.data.run import MANIFEST, SCORES_FILE, Run, load_run
 
     if not sources:
         raise UsageError("there is no run to report on", hint="plt report runs/*")
@@ -76,7 +77,9 @@ def gather(
             found = _opened(each, report if inside else None)
             if isinstance(found, Run) and not found.finished:
                 unfinished.append(found.path)
-            elif isinstance(found, Run) and found.identity.command in apart:
+            elif isinstance(found, Run) and (
+                found.identity.command in apart or not (found.path / SCORES_FILE).exists()
+            ):
                 command = found.identity.command
                 others[command] = (*others.get(command, ()), found)
             elif found is not None:
@@ -142,7 +145,10 @@ def entries_of(found: Gathered, report: Callable[[str], None]) -> list[Entry]:
     from plt.data.run import SCORES_FILE, Run
 
     if not found.compared:
-        raise UsageError("there is nothing to compare", hint="plt report runs/*")
+        raise UsageError(
+            "these runs scored nobody's judgements, so there is nothing to compare",
+            hint="plt report runs/*",
+        )
     refuse_other_data(found.runs)
     entries: list[Entry] = []
     for each in found.compared:

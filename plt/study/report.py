@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from plt.analyze.report.people import People
     from plt.data.run import Run
     from plt.data.tables.table import Source
+    from plt.study.dose import DosedRun
     from plt.study.tax import Taxed
 
 APART = ("tax",)
@@ -105,11 +106,13 @@ class Findings:
         report: Runs side by side.
         adaptation: Runs of ``plt adapt`` side by side, by the number of answers.
         taxes: Runs of ``plt tax``.
+        doses: Runs of ``plt dose``; those that scored their people are compared too.
     """
 
     report: Report | None
     adaptation: Adaptation | None = None
     taxes: tuple[Taxed, ...] = ()
+    doses: tuple[DosedRun, ...] = ()
 
 
 def find(
@@ -132,8 +135,10 @@ def find(
 
     found = gather(sources, report, APART)
     taxes = tuple(_taxed(run) for run in found.apart.get("tax", ()))
-    if not found.compared:
-        return Findings(None, None, taxes)
+    everything = (*found.runs, *found.apart.get("dose", ()))
+    doses = tuple(_dosed(run) for run in everything if run.identity.command == "dose")
+    if not found.compared and (taxes or doses):
+        return Findings(None, None, taxes, doses)
     entries = entries_of(found, report)
     adapted = [entry for entry in entries if is_adapted(entry)]
     compared = [entry for entry in entries if not is_adapted(entry)]
@@ -143,7 +148,17 @@ def find(
         report=_report(compared, runs, asked) if compared else None,
         adaptation=adaptation(adapted) if adapted else None,
         taxes=taxes,
+        doses=doses,
     )
+
+
+def _dosed(run: Run) -> DosedRun:
+    from pathlib import Path
+
+    from plt.study.dose import DosedRun
+
+    trained = Path(run.record["trained"]["run"])
+    return DosedRun(run.identity.method, trained, run.path, run.run_id, run.record["dose"])
 
 
 def _taxed(run: Run) -> Taxed:

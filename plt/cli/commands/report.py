@@ -157,11 +157,12 @@ def command(
     if picture is not None:
         put(_drawn(found, picture.path), picture)
     wanted = _wanted(found.report, by_novelty, by_user, minority)
-    wanted = replace(wanted, costs=costs, published=published)
+    parts = _parts(found)
+    beside = tuple(part.name for part in parts)
+    wanted = replace(wanted, costs=costs, published=published, beside=beside)
     sections = _sections(found.report) if meant == "html" or bundle is not None else []
     checked = _gates(found, limits, no_worse_than, max_tax)
-    made = Made(found.report, wanted, checked, _parts(found), sections)
-    return _delivered(made, meant, output, bundle)
+    return _delivered(Made(found.report, wanted, checked, parts, sections), meant, output, bundle)
 
 
 def _delivered(made: Made, form: str, output: Output | None, bundle: Path | None) -> Result:
@@ -234,10 +235,11 @@ def _drawn(found: Findings, path: Path) -> bytes:
 
 def _parts(found: Findings) -> list[Part]:
     """What was found beside the comparison."""
-    from plt.cli.pages.report.parts import adaptation_part, tax_part
+    from plt.cli.pages.report.parts import adaptation_part, dose_part, tax_part
 
     curves = [] if found.adaptation is None else [adaptation_part(found.adaptation)]
-    return [*curves, tax_part(found.taxes)] if found.taxes else curves
+    taxes = [tax_part(found.taxes)] if found.taxes else []
+    return [*curves, *taxes, *([dose_part(found.doses)] if found.doses else [])]
 
 
 def _wanted(report: Report | None, by_novelty: bool, by_user: bool, minority: str | None) -> Wanted:

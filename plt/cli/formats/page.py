@@ -47,8 +47,9 @@ class Section:
         title: Its heading.
         blocks: What is in it.
         folds: Tables that open, numbered from 1: ``#name-1`` and so on.
-        linked: Whether the first column of its tables leads to the fold of the same number.
+        linked: Whether each row of its tables leads to the fold whose number it begins with.
         closed: Whether the section itself is closed at first.
+        claims: What may be said of it, in sentences, for the top of the page.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Section:
     folds: tuple[Fold, ...] = ()
     linked: bool = False
     closed: bool = False
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ def to_page(page: Page) -> str:
     )
 
 
+def _sides(table: Table) -> list[bool]:
+    """Whether the cells of each column are numbers."""
+    return [column in table.numeric for column in table.columns]
+
+
 @functools.cache
 def _asset(name: str) -> str:
     return files("plt.cli.formats").joinpath(name).read_text(encoding="utf-8").strip()
@@ -116,6 +123,10 @@ def _template() -> Template:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["shown"] = printable
+    environment.filters["sides"] = _sides
+    environment.filters["beside"] = lambda cells, sides: zip(
+        map(printable, cells), sides, strict=True
+    )
     environment.filters["drawn"] = to_svg  # which escapes itself
     environment.tests["picture"] = lambda block: isinstance(block, Picture)
     environment.tests["table"] = lambda block: isinstance(block, Table)

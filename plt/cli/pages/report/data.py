@@ -22,4 +22,5 @@ def data_section(report: Report) -> Section | None:
     if isinstance(found, str):
         return Section("data", "The data", (Line(f"Not described: {found}."),))
     *blocks, verdict = statistics_blocks(found)
-    return Section("data", "Do these people disagree?", (verdict, *blocks))
+    title = "Do these people disagree?"
+    return Section("data", title, (verdict, *blocks), claims=(found.verdict_sentence,))

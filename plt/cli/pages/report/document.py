@@ -28,12 +28,14 @@ class Wanted:
     Attributes:
         costs: What each run took.
         published: Figures of the papers.
+        beside: Names of parts that stand beside the comparison.
         more: Blocks of breakdowns.
         more_json: The same for ``--json``.
     """
 
     costs: bool = False
     published: bool = False
+    beside: tuple[str, ...] = ()
     more: tuple[Block, ...] = ()
     more_json: dict[str, Any] | None = None
 
@@ -50,7 +52,7 @@ def report_blocks(report: Report, wanted: Wanted) -> tuple[Block, ...]:
     blocks.append(Line(rows_line(report)))
     blocks += [Line(f"Warning: {sentence}") for sentence in report.warnings]
     blocks.append(compared[-1])
-    steps = next_steps(report)
+    steps = next_steps(report, wanted.beside)
     return (*blocks, *([Line(f"Next: {steps[0]}.")] if steps else []))
 
 
@@ -68,6 +70,6 @@ def report_json(report: Report, wanted: Wanted) -> dict[str, Any]:
         "warnings": list(report.warnings),
         "published": published_json(report.published()),
         "gates": [],
-        "next": next_steps(report),
+        "next": next_steps(report, wanted.beside),
     }
     return document | (wanted.more_json or {})

@@ -104,7 +104,9 @@ class Made:
         """As a page."""
         if self.report is None:
             return parts_page(self.parts, command_line())
-        more = [Section(part.name, part.title, part.on_page) for part in self.parts]
+        more = [
+            Section(part.name, part.title, part.on_page, claims=part.claims) for part in self.parts
+        ]
         return report_page(self.report, self.checked, [*more, *self.sections], command_line())
 
 

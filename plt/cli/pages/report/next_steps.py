@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from plt.analyze.intervals.claims import side
 from plt.cli.pages.report.answers import leader
-from plt.cli.shell.app import COMMANDS
 
 if TYPE_CHECKING:
     from plt.study.report import Report
@@ -16,12 +15,12 @@ if TYPE_CHECKING:
 BASELINES = ("bradley-terry", "dpo")
 
 
-def next_steps(report: Report, apart: Mapping[str, object] | None = None) -> list[str]:
+def next_steps(report: Report, beside: Collection[str] = ()) -> list[str]:
     """Sentences with a command each, the most useful first.
 
     Args:
         report: What was found.
-        apart: Kinds of runs that the report holds beside what it compares.
+        beside: Names of the parts that the report holds beside what it compares.
     """
     found = report.comparison
     data = report.data_argument
@@ -31,7 +30,7 @@ def next_steps(report: Report, apart: Mapping[str, object] | None = None) -> lis
         steps.append(f"plt train {table} --method bradley-terry (a baseline to compare with)")
     best = leader(found)
     run = None if best is None else report.folder_of(best.entry)
-    steps += _for_the_best(run, apart or {})
+    steps += _for_the_best(run, beside)
     if best is None and len(found.rows) > 1:
         steps.append(
             f"plt train {table} --method individual,pref,lore (methods that know the user)"
@@ -45,16 +44,16 @@ def next_steps(report: Report, apart: Mapping[str, object] | None = None) -> lis
     return steps
 
 
-def _for_the_best(run: str | None, apart: Mapping[str, object]) -> list[str]:
+def _for_the_best(run: str | None, beside: Collection[str]) -> list[str]:
     """What is not known of the run that would be used."""
     if run is None:
         return []
     named = shlex.quote(run)
-    asked = {
+    asked = {  # by the name of the part that answers it
         "tax": f"plt tax {named} (what it costs in chat, reasoning and safety)",
-        "adapt": f"plt adapt {named} (how it does for new people with few answers)",
+        "adaptation": f"plt adapt {named} (how it does for new people with few answers)",
     }
-    return [text for command, text in asked.items() if command in COMMANDS and command not in apart]
+    return [text for part, text in asked.items() if part not in beside]
 
 
 def _for_more_data(report: Report) -> list[str]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from plt.cli.shell.pictures import Picture
     from plt.study.report import Report
 
+MOST_CLAIMS = 3
+"""Of learning curves, in the answers: the rest stands in their part."""
 MOST_FOLDS = 60_000
 """Cells of all persons under all runs: beyond it the page would be too large for a browser."""
 EXPLAINED = (
@@ -48,6 +50,7 @@ def report_page(
         command: The line that makes the page again.
     """
     found = report.comparison
+    names = [section.name for section in more]
     sections = [
         Section("gates", "Gates", (gate_table(checked),)) if checked else None,
         Section("picture", "The picture", tuple(pictures(report))),
@@ -58,7 +61,7 @@ def report_page(
         Section("cost", "What each run took", (cost_table(found),)),
         _people(report),
         _published(report),
-        Section("next", "What to do next", tuple(map(Line, next_steps(report, _names(more))))),
+        Section("next", "What to do next", tuple(map(Line, next_steps(report, names)))),
         _words(),
         _origin(report, command),
     ]
@@ -66,7 +69,7 @@ def report_page(
     return Page(
         title=f"Personalised preferences: {n} run{'s' if n > 1 else ''} on {report.dataset}",
         lead=_lead(report),
-        answers=tuple((question, tuple(said)) for question, said in answers(report)),
+        answers=_answers(report, more),
         sections=tuple(section for section in sections if section is not None and section.blocks),
         foot=(rows_line(report), "Made by plt; the page holds everything and asks for nothing."),
     )
@@ -89,8 +92,16 @@ def parts_page(parts: Sequence[Part], command: str | None = None) -> Page:
     )
 
 
-def _names(more: Sequence[Section]) -> dict[str, object]:
-    return {section.name: section for section in more}
+def _answers(report: Report, more: Sequence[Section]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The four answers, with what the data says before them and what was paid elsewhere in them."""
+    said = {section.name: section.claims for section in more}
+    first = (("Is there anything to gain?", said["data"]),) if said.get("data") else ()
+    rest = [(question, tuple(sentences)) for question, sentences in answers(report)]
+    question, paid = rest[-1]
+    rest[-1] = (question, (*paid, *said.get("tax", ()), *said.get("dose", ())))
+    question, whom = rest[1]
+    rest[1] = (question, (*whom, *said.get("adaptation", ())[:MOST_CLAIMS]))
+    return (*first, *rest)
 
 
 def _lead(report: Report) -> str:

@@ -14,6 +14,8 @@ from plt.analyze.adaptation.claims import claims
 from plt.analyze.intervals.claims import side
 from plt.analyze.intervals.figures import points
 from plt.cli.pages.adaptation import adaptation_blocks, adaptation_json
+from plt.cli.pages.dose import dose_blocks
+from plt.cli.pages.dose import verdict as dose_verdict
 from plt.cli.pages.tax import tax_blocks, tax_json
 from plt.cli.pages.tax import verdict as tax_verdict
 from plt.cli.shell.pictures import Axis, Mark, Picture, Series
@@ -21,6 +23,7 @@ from plt.cli.shell.streams import Block, Heading, Line
 
 if TYPE_CHECKING:
     from plt.analyze.adaptation.curves import Adaptation, Curve
+    from plt.study.dose import DosedRun
     from plt.study.tax import Taxed
 
 
@@ -74,6 +77,39 @@ def tax_part(found: Sequence[Taxed]) -> Part:
         tuple(block for each in found for block in (Heading(_taxed_name(each)), *tax_blocks(each))),
         tuple(_changes(each, number) for number, each in enumerate(found, 1)),
         {"runs": [tax_json(each) for each in found]},
+    )
+
+
+def dose_part(found: Sequence[DosedRun]) -> Part:
+    """How much of each person's taste stays within a budget of tax."""
+    return Part(
+        "dose",
+        "How much of it stays in a budget",
+        tuple(f"{each.method}: {dose_verdict(each)}" for each in found),
+        tuple(block for each in found for block in (Heading(each.method), *dose_blocks(each))),
+        tuple(_frontier(each, number) for number, each in enumerate(found, 1)),
+        {"runs": [each.to_json() for each in found]},
+    )
+
+
+def _frontier(found: DosedRun, number: int) -> Picture:
+    """Accuracy for the people against the largest loss of a section, a mark a share."""
+    marks = []
+    for point in found.document["points"]:
+        accuracy, half = point["accuracy"], point["other_half"]
+        losses = [-each["value"] for each in half.values() if each["value"] is not None]
+        if accuracy is not None and losses:
+            low, high = accuracy["ci"] or (None, None)
+            at = 100 * max(losses)
+            marks.append(Mark(f"share {point['share']:g}", accuracy["value"], low, high, at))
+    said = "; ".join(f"{m.label} costs {m.at:.1f}" for m in marks[:: max(1, len(marks) // 5)])
+    return Picture(
+        f"dose-{number}",
+        f"What {found.method} keeps of its accuracy as its tax is cut",
+        f"Largest loss of a section in points, on the half that chose nothing: {said}.",
+        Axis("accuracy for the people, 95 % intervals"),
+        (Series(found.method, tuple(marks), True),),
+        Axis("largest loss of a section, points (half that chose nothing)"),
     )
 
 
