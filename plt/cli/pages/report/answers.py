@@ -115,7 +115,7 @@ def _how_sure(report: Report) -> list[str]:
         together = f" all {own.n_family} intervals of the table hold" if own.n_family > 1 else ""
         sentences.append(
             f"{points(own)} points: the gain and the ends between which it lies; with 95 %"
-            f"{together or ' they hold'}. p = {p_value(own.p)}."
+            f"{together or ' they hold'}. {_p(own.p)}."
         )
     sentences.append(
         "Each figure is that of one run: how much another seed of training would move it is not in"
@@ -132,6 +132,11 @@ def _how_sure(report: Report) -> list[str]:
     return sentences + [f"{note}." for note in notes]
 
 
+def _p(p: float | None) -> str:
+    said = p_value(p)
+    return f"p {said.replace('<', '< ')}" if said.startswith("<") else f"p = {said}"
+
+
 def _cost(found: Comparison) -> list[str]:
     best = leader(found)
     row = best or found.rows[0]
@@ -139,7 +144,10 @@ def _cost(found: Comparison) -> list[str]:
     sentences = [f"{row.entry.name}: {said}." if said else "What the runs took is not known."]
     base = next((r for r in found.rows if r.entry.name == found.baseline), None)
     if best is not None and base is not None and (beside := cost_words(base.entry.cost)):
-        sentences.append(f"{base.entry.name}: {beside}.")
+        sentences.append(
+            f"{base.entry.name}: {beside}. The run that reads texts first pays for their features;"
+            " those behind it find them."
+        )
     return sentences
 
 
