@@ -75,6 +75,30 @@ def wilson_interval(
     return low, high
 
 
+def exact_lower_end(
+    successes: NDArray[np.generic], n: NDArray[np.generic], *, level: float = 0.95
+) -> FloatArray:
+    """The exact one-sided lower bound of a proportion.
+
+    Clopper and Pearson (1934, Biometrika 26): the p at which so many successes or more have
+    probability 1 - level, the quantile 1 - level of Beta(successes, n - successes + 1).
+
+    Args:
+        successes: Counts, which may hold halves for ties, any shape.
+        n: Trials, same shape.
+        level: One-sided coverage.
+
+    Returns:
+        Lower ends; 0 where nothing succeeded.
+    """
+    from scipy import special
+
+    won = np.asarray(successes, dtype=np.float64)
+    lost = np.asarray(n, dtype=np.float64) - won
+    low = special.betaincinv(np.maximum(won, 1e-9), lost + 1, 1 - level)
+    return np.where(won > 0, low, 0.0)
+
+
 def user_intervals(
     correct: NDArray[np.generic], users: CodeArray, groups: CodeArray, *, level: float = 0.95
 ) -> UserIntervals:

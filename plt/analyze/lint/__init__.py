@@ -5,14 +5,22 @@ the texts predicts who wins, whether its split keeps what it promised, and wheth
 contradict one another. Findings are defects; notes are facts worth knowing.
 """
 
+from plt.analyze.lint.context import context_findings
 from plt.analyze.lint.decisions import read_decisions
 from plt.analyze.lint.findings import CHECKS, Example, Finding, LintReport
 from plt.analyze.lint.folds import make_folds
 from plt.analyze.lint.form import form_findings
 from plt.analyze.lint.length_and_author import fit_taste, taste_findings
+from plt.analyze.lint.markers import marker_findings
 from plt.analyze.lint.places import split_findings
-from plt.analyze.lint.records import control_token_findings, label_findings, repeat_findings
+from plt.analyze.lint.records import (
+    control_token_findings,
+    label_findings,
+    repeat_findings,
+    score_findings,
+)
 from plt.data.tables.preferences import Preferences
+from plt.errors import DataError
 
 __all__ = ["CHECKS", "Example", "Finding", "LintReport", "lint"]
 
@@ -27,15 +35,25 @@ def lint(prefs: Preferences, *, seed: int = 0) -> LintReport:
 
     Returns:
         Findings and notes in the order of `CHECKS`. The order of the rows and the names of the
-        users change nothing. A table without a single label still has its splits, keys and texts
-        checked.
+        users change nothing.
+
+    Raises:
+        DataError: Not a single row has a label: there is nothing that could be given away.
     """
+    if prefs.votes["label"].null_count() == prefs.votes.height:
+        raise DataError(
+            "the table has no labels, so nothing can be said about what gives them away",
+            hint="plt dataset-convert generic DATA --map label=COLUMN -o prefs.parquet",
+        )
     decisions = read_decisions(prefs)
     folds = make_folds(decisions, seed)
     tastes = fit_taste(decisions, folds)
     found = [
         *form_findings(decisions, folds, tastes),
+        *marker_findings(decisions),
+        *context_findings(prefs, decisions, seed),
         *taste_findings(decisions, folds, tastes),
+        *score_findings(prefs.votes),
         *split_findings(prefs),
         *repeat_findings(prefs.votes),
         *label_findings(prefs.votes),

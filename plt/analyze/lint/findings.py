@@ -7,7 +7,18 @@ from typing import Any, Literal, TypeAlias, get_args
 from plt.analyze.intervals.figures import interval_json
 from plt.analyze.intervals.uncertainty import Interval
 
-Check: TypeAlias = Literal["format", "taste", "splits", "repeats", "labels", "control-tokens"]
+Check: TypeAlias = Literal[
+    "format",
+    "markers",
+    "context",
+    "taste",
+    "scores",
+    "splits",
+    "users",
+    "repeats",
+    "labels",
+    "control-tokens",
+]
 CHECKS: tuple[Check, ...] = get_args(Check)
 
 EDGE = 24

@@ -21,8 +21,9 @@ from plt.analyze.lint.folds import Folds
 from plt.analyze.taste.logistic import logistic
 
 TASTE_AUC = 0.95
-"""Lower bound from which taste is a finding: nobody's taste is this simple, and models need no
-more than it."""
+TASTE_SURE = 0.90
+"""AUC from which taste is a finding, and what its lower bound must reach: nobody's taste is this
+simple, and models need no more than it."""
 
 TARGET: Target = "these-users"
 """Whether labels were made from length is a question about these labels: nobody is sampled."""
@@ -95,7 +96,7 @@ def taste_findings(decisions: Decisions, folds: Folds, tastes: Tastes) -> list[F
         if rows.size == 0:
             continue
         auc = _auc_interval(margins[rows], rows, tastes.longer[rows], decisions)
-        failed = auc.low is not None and auc.low >= TASTE_AUC
+        failed = (auc.value or 0.0) >= TASTE_AUC and (auc.low or 0.0) >= TASTE_SURE
         found.append(
             Finding(
                 check="taste",

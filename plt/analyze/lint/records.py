@@ -11,6 +11,7 @@ from plt.data.tables.preferences import Preferences
 from plt.data.tables.schema import PREFERENCES
 
 CHANCE = 0.5
+MAX_CONTRADICTED = 0.02
 EXAMPLES = 3
 CONTEXT = 20
 KEY = list(PREFERENCES.key)
@@ -48,6 +49,51 @@ def repeat_findings(votes: pl.DataFrame) -> list[Finding]:
             share=found.n_repeated / votes.height,
             figures={"self_agreement": figure},
             hint="check whether responses or labels of repeats were swapped" if failed else None,
+        )
+    ]
+
+
+def score_findings(votes: pl.DataFrame) -> list[Finding]:
+    """Judgements that the source's own scores contradict: a finding from 2 % on, else a note.
+
+    Scores contradict a label that prefers the response with the lower one, and one that prefers
+    either of two with equal scores. A source that scores badness contradicts all of them.
+    """
+    scored = votes.filter(
+        pl.col("label").is_not_null()
+        & (pl.col("label") != 0.5)
+        & pl.col("score_a").is_finite()
+        & pl.col("score_b").is_finite()
+    ).with_columns(
+        _against=(pl.col("score_a") != pl.col("score_b"))
+        & ((pl.col("score_a") > pl.col("score_b")) != (pl.col("label") > CHANCE)),
+        _equal=pl.col("score_a") == pl.col("score_b"),
+    )
+    bad = scored.filter(pl.col("_against") | pl.col("_equal"))
+    if bad.height == 0:
+        return []
+    against, equal = int(bad["_against"].sum()), int(bad["_equal"].sum())
+    share = bad.height / scored.height
+    failed = share > MAX_CONTRADICTED
+    return [
+        Finding(
+            check="scores",
+            what=f"the scores of the source contradict {counted(against, 'label')} and are equal"
+            f" for {equal} more, of {counted(scored.height, 'judgement')} with scores",
+            failed=failed,
+            rows=bad.height,
+            share=share,
+            details={"n_contradicted": against, "n_equal": equal, "n_scored": scored.height},
+            examples=tuple(
+                Example(pair, f"score_a {a:g}, score_b {b:g}, label {label:g}")
+                for pair, a, b, label in bad.sort("_equal", "pair_id")
+                .select("pair_id", "score_a", "score_b", "label")
+                .head(EXAMPLES)
+                .iter_rows()
+            ),
+            hint="check which column is the label and whether a higher score is better"
+            if failed
+            else None,
         )
     ]
 

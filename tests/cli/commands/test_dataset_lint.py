@@ -57,7 +57,7 @@ def test_json_is_one_documented_object(leaky: Path, capfd: pytest.CaptureFixture
         "dataset", "clean", "n_judgments", "n_decisions", "findings", "notes",
     ]  # fmt: skip
     assert found["clean"] is False
-    assert {one["check"] for one in found["findings"]} == {"format", "control-tokens"}
+    assert {one["check"] for one in found["findings"]} == {"format", "markers", "control-tokens"}
     for one in (*found["findings"], *found["notes"]):
         assert list(one) == [
             "check", "what", "rows", "share", "figures", "details", "examples", "hint",
