@@ -14,7 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
-from plt.data.tables.schema import MESSAGES, PREFERENCES, Column, conform
+from plt.data.tables.schema import MESSAGES, PREFERENCES, Column, conform, validate
 from plt.data.tables.table import (
     Meta,
     Source,
@@ -346,7 +346,10 @@ def count_turned(source: Source) -> int:
     columns = ["pair_id", "response_a", "response_b"]
     if not set(columns) <= set(pl.read_parquet_schema(open_source(source))):
         return 0
-    wide = pl.read_parquet(open_source(source), columns=columns)
+    part = replace(PREFERENCES, columns=tuple(PREFERENCES.column(name) for name in columns))
+    wide = conform(pl.read_parquet(open_source(source), columns=columns), part)
+    if validate(wide, part):
+        return 0
     smaller_first = pl.col("response_a") <= pl.col("response_b")
     return wide.filter(smaller_first != (pl.col("pair_id") % 2 == 0)).height
 

@@ -277,7 +277,7 @@ def _castable(values: pl.Series, expected: Dtype) -> bool:
         return found.is_numeric() or found == pl.Boolean
     if isinstance(expected, pl.Datetime):
         return isinstance(found, pl.Datetime) and found.time_zone is not None
-    if found.is_integer():
+    if found.is_integer() and expected.is_integer():
         return values.cast(expected, strict=False).null_count() == values.null_count()
     return False
 
@@ -343,7 +343,10 @@ def _value_problems(frame: pl.DataFrame, present: set[str]) -> list[str]:
 
 
 def _prompt_problems(frame: pl.DataFrame) -> list[str]:
-    messages = frame["prompt"].list.explode()
+    missing = frame["prompt"].list.eval(pl.element().is_null()).list.any().fill_null(False)
+    if missing.any():
+        return [f"column 'prompt' has null in place of a message in {_rows(missing)}"]
+    messages = frame["prompt"].list.explode(empty_as_null=False, keep_nulls=False)
     if messages.len() == 0:
         return []
     roles = set(messages.struct.field("role").unique().to_list()) - {None, *ROLES}
@@ -351,6 +354,9 @@ def _prompt_problems(frame: pl.DataFrame) -> list[str]:
     if roles:
         shown = ", ".join(repr(role) for role in sorted(roles)[:MAX_ROWS_NAMED])
         problems.append(f"column 'prompt' has the roles {shown}; known are {', '.join(ROLES)}")
+    no_role = frame["prompt"].list.eval(pl.element().struct.field("role").is_null()).list.any()
+    if no_role.fill_null(False).any():
+        problems.append(f"column 'prompt' has messages without a role in {_rows(no_role)}")
     no_content = (
         frame["prompt"].list.eval(pl.element().struct.field("content").is_null()).list.any()
     )
