@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from plt.analyze.lint.findings import Example, Finding, counted, share_text, shown
-from plt.data.tables.preferences import Preferences, prompt_json
+from plt.data.splitting.splits import unit_names
+from plt.data.tables.preferences import Preferences
 
 PROMISED: Mapping[str, tuple[str, ...]] = {
     "pair": ("pair",),
@@ -85,14 +86,25 @@ def split_findings(prefs: Preferences) -> list[Finding]:
 
 
 def _places(prefs: Preferences, divided: pl.DataFrame) -> pl.DataFrame:
-    """The units and the split (0, 1, 2) of each judgement that has one."""
-    prompts = [prompt_json(prompt) for prompt in prefs.pairs["prompt"].to_list()]
+    """The units and the split (0, 1, 2) of each judgement that has one.
+
+    Units that differ only in case, blanks or Unicode form are one, but for the pairs of a paper's
+    protocol, which knows no more than their ids.
+    """
+    n = prefs.pairs.height
+    responses = unit_names(prefs, "response")
+    protocol = (prefs.meta.split or {}).get("protocol")
+    ids = prefs.pairs["pair_id"].cast(pl.String)
     texts = prefs.pairs.select(
-        "pair_id", "response_a", "response_b", prompt=pl.Series(prompts, dtype=pl.String)
+        "pair_id",
+        response_a=responses[:n],
+        response_b=responses[n:],
+        pair=ids if protocol else unit_names(prefs, "pair"),
+        prompt=unit_names(prefs, "prompt"),
     )
-    return divided.select(
-        "pair_id", "group", pair=pl.col("pair_id"), split=pl.col("split").to_physical()
-    ).join(texts, on="pair_id", how="left", maintain_order="left")
+    return divided.select("pair_id", "group", split=pl.col("split").to_physical()).join(
+        texts, on="pair_id", how="left", maintain_order="left"
+    )
 
 
 def _straddling(places: pl.DataFrame, kind: str) -> Straddling:

@@ -1,5 +1,6 @@
 """`plt dataset-split`: fills split and user_split so that nothing leaks unseen."""
 
+from dataclasses import asdict
 from typing import Annotated, cast
 
 import typer
@@ -37,7 +38,8 @@ def command(
 ) -> Result:
     """Divide pairs into train, val and test and users into seen and unseen.
 
-    Without --by the unit is the coarsest of which at least 20 are left in each part. A split by
+    Without --by the unit is the coarsest that leaves at least 20 units and 100 judgements (or half
+    of its share, where that is less) in each part; what each would leave is said. A split by
     response drops the pairs whose two responses fall apart, and counts them. --protocol divides as
     a paper did; a split that leaks is marked so, fails dataset-lint and is footnoted in reports.
 
@@ -52,8 +54,10 @@ def command(
         SplitPlan,
         Unit,
         counts,
+        outlooks,
         parse_fractions,
         split,
+        warnings,
     )
 
     if protocol is not None and by is not None:
@@ -62,25 +66,25 @@ def command(
         out, "a table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
     )
     prefs = load_preferences(data)
-    if protocol is not None:
-        made = apply_protocol(prefs, protocol)
-    else:
-        plan = SplitPlan(cast(Unit | None, by), parse_fractions(fractions), unseen_users, seed)
-        made = split(prefs, plan)
+    plan = SplitPlan(cast(Unit | None, by), parse_fractions(fractions), unseen_users, seed)
+    made = split(prefs, plan) if protocol is None else apply_protocol(prefs, protocol)
     declared = made.meta.split or {}
     rows = counts(made)
+    chosen = outlooks(prefs, plan) if protocol is None and by is None else []
     summary = {
         "split": declared,
         "parts": [
             dict(zip(("split", "user_split", "users", "pairs", "judgements"), row, strict=True))
             for row in rows
         ],
+        "outlooks": [asdict(found) for found in chosen],
         "dropped": {STRADDLING: made.meta.dropped.get(STRADDLING, 0)},
     }
     how = f" (protocol {protocol})" if protocol else "" if by else " (the default for this table)"
-    says = [f"split by {declared['unit']}{how}"]
+    says = [*warnings(made), f"split by {declared['unit']}{how}"]
     if declared.get("leaks"):
         says.append(f"this protocol leaks: {declared.get('why')}")
+    says += [f"it would leave {found.sentence()}" for found in chosen]
     says += [f"{part}/{kind}: {u} users, {p} pairs, {j} judgements" for part, kind, u, p, j in rows]
     if dropped := made.meta.dropped.get(STRADDLING, 0):
         says.append(f"dropped {dropped} judgements whose two responses straddle splits")

@@ -15,6 +15,7 @@ import polars as pl
 
 from plt.data.splitting.components import linked
 from plt.data.tables.codes import dense_codes
+from plt.data.tables.normal_form import normal, pair_keys, prompt_keys
 from plt.data.tables.preferences import Preferences, prompt_json
 from plt.data.tables.schema import SPLITS, USER_SPLITS
 from plt.errors import DataError, UsageError
@@ -24,6 +25,8 @@ UNITS: tuple[Unit, ...] = get_args(Unit)  # from the coarsest to the finest
 DEFAULT_FRACTIONS = (80.0, 10.0, 10.0)
 DEFAULT_UNSEEN = 0.2
 MIN_UNITS_A_PART = 20
+MIN_JUDGEMENTS_A_PART = 100
+MIN_TEST_PAIRS = 50
 STRADDLING = "responses straddle splits"
 
 
@@ -102,60 +105,130 @@ def is_split(prefs: Preferences) -> bool:
     return prefs.votes["split"].null_count() == 0
 
 
+@dataclass(frozen=True)
+class Outlook:
+    """What a split by one unit would leave.
+
+    Attributes:
+        unit: The unit.
+        units: Distinct units in train, val and test.
+        judgements: Judgements in train, val and test.
+        dropped: Judgements whose two responses straddle.
+    """
+
+    unit: Unit
+    units: tuple[int, ...]
+    judgements: tuple[int, ...]
+    dropped: int
+
+    def enough(self, fractions: Sequence[float]) -> bool:
+        """Whether every part that gets any has 20 units, and judgements to conclude from.
+
+        Those are 100, or half of the part's share of the table where that is less.
+        """
+        total = sum(self.judgements) + self.dropped
+        return all(
+            units >= MIN_UNITS_A_PART and rows >= min(MIN_JUDGEMENTS_A_PART, share * total / 200)
+            for units, rows, share in zip(self.units, self.judgements, fractions, strict=True)
+            if share > 0
+        )
+
+    def sentence(self) -> str:
+        """What it would leave, for a person."""
+        parts = (
+            f"{rows:,} judgements of {units:,} in {name}"
+            for name, rows, units in zip(SPLITS, self.judgements, self.units, strict=True)
+        )
+        lost = f", {self.dropped:,} dropped" if self.dropped else ""
+        return f"by {self.unit}: {', '.join(parts)}{lost}"
+
+
+def outlooks(prefs: Preferences, plan: SplitPlan) -> list[Outlook]:
+    """What each unit would leave, the coarsest first; units too few to divide are absent."""
+    rows = prefs.votes.group_by("pair_id").agg(rows=pl.len())
+    found = []
+    for unit in UNITS:
+        try:
+            parts = _divide_pairs(prefs, unit, plan)
+        except DataError:
+            continue
+        if unit == "response":
+            texts = prefs.pairs.unpivot(["response_a", "response_b"], index="pair_id")
+            named = texts.select("pair_id", "value").join(parts, on="pair_id")
+        else:
+            names = pl.DataFrame(
+                {"pair_id": prefs.pairs["pair_id"], "value": unit_names(prefs, unit)}
+            )
+            named = names.join(parts, on="pair_id")
+        units = dict(named.drop_nulls("split").group_by("split").agg(_UNITS).iter_rows())
+        judged = parts.join(rows, on="pair_id", how="left")
+        counted = dict(judged.group_by("split").agg(pl.col("rows").sum()).iter_rows())
+        found.append(
+            Outlook(
+                unit,
+                tuple(units.get(name, 0) for name in SPLITS),
+                tuple(counted.get(name, 0) for name in SPLITS),
+                counted.get(None, 0),
+            )
+        )
+    return found
+
+
+_UNITS = pl.col("value").n_unique()
+
+
 def default_unit(prefs: Preferences, plan: SplitPlan) -> Unit:
-    """The coarsest unit of which at least 20 are left in each part that gets any.
+    """The coarsest unit that leaves enough units and judgements in each part that gets any.
 
     Tables too small for that are split by pair.
     """
-    for unit in UNITS[:-1]:
-        names = _unit_names(prefs, unit)
-        if names.n_unique() * min(f for f in plan.fractions if f > 0) / 100 < MIN_UNITS_A_PART:
-            continue
-        parts = _divide_pairs(prefs, unit, plan).drop_nulls()
-        if unit == "response":
-            texts = prefs.pairs.unpivot(["response_a", "response_b"], index="pair_id")
-            left = texts.join(parts, on="pair_id").group_by("split").agg(pl.col("value").n_unique())
-        else:
-            left = parts.with_columns(value=names.gather(_positions(prefs, parts)))
-            left = left.group_by("split").agg(pl.col("value").n_unique())
-        wanted = sum(fraction > 0 for fraction in plan.fractions)
-        if left.height == wanted and (left["value"] >= MIN_UNITS_A_PART).all():
-            return unit
-    return "pair"
+    enough = (found.unit for found in outlooks(prefs, plan) if found.enough(plan.fractions))
+    return next(enough, "pair")
 
 
-def _positions(prefs: Preferences, parts: pl.DataFrame) -> pl.Series:
-    order = prefs.pairs.select("pair_id").with_row_index()
-    return parts.join(order, on="pair_id", how="left", maintain_order="left")["index"]
+def warnings(prefs: Preferences) -> list[str]:
+    """What cannot be concluded from the test part of a divided table, in sentences."""
+    test = prefs.votes.filter(pl.col("split") == "test")
+    pairs, rows = test["pair_id"].n_unique(), test.height
+    if pairs >= MIN_TEST_PAIRS:
+        return []
+    return [f"warning: test holds {rows:,} judgements of {pairs:,} pairs; with fewer than"
+            f" {MIN_TEST_PAIRS} pairs hardly anything can be concluded"]  # fmt: skip
 
 
 def _divide_pairs(prefs: Preferences, unit: Unit, plan: SplitPlan) -> pl.DataFrame:
     """(pair_id, split) of every pair; split is null where the responses straddle."""
     split_type = pl.Enum(SPLITS)
     if unit != "response":
-        names = _unit_names(prefs, unit)
+        names = unit_names(prefs, unit)
         parts = _divide(names, plan)
         return prefs.pairs.select("pair_id", split=parts.cast(split_type))
-    texts = pl.concat([prefs.pairs["response_a"], prefs.pairs["response_b"].alias("response_a")])
-    sides = _divide(texts, plan)
+    sides = _divide(unit_names(prefs, unit), plan)
     n = prefs.pairs.height
     both = pl.DataFrame({"pair_id": prefs.pairs["pair_id"], "a": sides[:n], "b": sides[n:]})
     agreed = pl.when(pl.col("a") == pl.col("b")).then("a").cast(split_type)
     return both.select("pair_id", split=agreed)
 
 
-def _unit_names(prefs: Preferences, unit: Unit) -> pl.Series:
-    """The unit of each row of `prefs.pairs`, as text."""
-    if unit == "pair":
-        return prefs.pairs["pair_id"].cast(pl.String)
+def unit_names(prefs: Preferences, unit: Unit) -> pl.Series:
+    """The unit of each row of `prefs.pairs`, as text; of both responses, first all a.
+
+    Units that are one but for case, blanks or Unicode form have one name, the smallest of theirs.
+    """
+    pairs = prefs.pairs
     if unit == "response":
-        texts = [prefs.pairs["response_a"], prefs.pairs["response_b"].alias("response_a")]
-        return pl.concat(texts)
-    prompts = [prompt_json(prompt) for prompt in prefs.pairs["prompt"].to_list()]
-    names = pl.Series("unit", prompts, dtype=pl.String)
-    if unit == "prompt":
-        return names
-    return _linked_groups(prefs, names)
+        texts = pl.concat([pairs["response_a"], pairs["response_b"].alias("response_a")])
+        return _one_spelling(texts, texts.to_frame("text").select(normal(pl.col("text")))["text"])
+    if unit == "pair":
+        return _one_spelling(pairs["pair_id"].cast(pl.String), pair_keys(pairs))
+    prompts = pl.Series("unit", [prompt_json(p) for p in pairs["prompt"].to_list()], pl.String)
+    names = _one_spelling(prompts, prompt_keys(pairs))
+    return names if unit == "prompt" else _linked_groups(prefs, names)
+
+
+def _one_spelling(names: pl.Series, keys: pl.Series) -> pl.Series:
+    frame = pl.DataFrame({"name": names, "key": keys})
+    return frame.select(pl.col("name").min().over("key")).to_series()
 
 
 def _linked_groups(prefs: Preferences, prompts: pl.Series) -> pl.Series:

@@ -15,3 +15,27 @@ def normal(texts: pl.Expr) -> pl.Expr:
     plain = texts.cast(pl.String).str.normalize("NFKC").str.replace_all(INVISIBLE, "")
     folded = plain.str.to_uppercase().str.to_lowercase().str.normalize("NFKC")
     return folded.str.replace_all(BLANKS, " ").str.strip_chars()
+
+
+def prompt_keys(pairs: pl.DataFrame) -> pl.Series:
+    """The normal form of each prompt of `Preferences.pairs`: roles, and contents in normal form."""
+    message = pl.element().struct
+    turn = pl.concat_str(message.field("role"), pl.lit("\x1f"), normal(message.field("content")))
+    return pairs.select(pl.col("prompt").list.eval(turn).list.join("\x1e")).to_series()
+
+
+def pair_keys(pairs: pl.DataFrame) -> pl.Series:
+    """The normal form of each pair: that of its prompt and of both responses, in either order."""
+    sides = pairs.select(a=normal(pl.col("response_a")), b=normal(pl.col("response_b")))
+    return (
+        sides.with_columns(prompt=prompt_keys(pairs))
+        .select(
+            pl.concat_str(
+                "prompt",
+                pl.min_horizontal("a", "b"),
+                pl.max_horizontal("a", "b"),
+                separator="\x1d",
+            )
+        )
+        .to_series()
+    )

@@ -1,5 +1,6 @@
 """What stands around the responses: prompts and names that tell who wins."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ def prompted(row: dict[str, Any], words: str) -> dict[str, Any]:
     return row | {"prompt": user_turn(row["prompt"][0]["content"] + words)}
 
 
-QUOTES = {
+QUOTES: dict[str, Callable[[str], str]] = {
     "all of it": lambda text: text,
     "its beginning": lambda text: text[:30],
     "in capitals": str.upper,

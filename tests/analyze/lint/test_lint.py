@@ -16,6 +16,7 @@ from plt.analyze.lint import CHECKS, lint
 from plt.data.sources.generic import GenericOptions, convert
 from plt.data.tables.preferences import Preferences, build
 from plt.data.tables.table import Meta
+from plt.errors import DataError
 from tests.analyze.lint.populations import Readers, table
 from tests.data.made_tables import crossed, judgement_rows, raw_frame
 
@@ -84,6 +85,10 @@ def test_the_same_seed_says_the_same() -> None:
 @given(judgement_rows())
 def test_any_table_has_a_report_that_is_json_and_printable(rows: list[dict[str, Any]]) -> None:
     prefs = build(raw_frame(rows), Meta(dataset="any"))
+    if prefs.votes["label"].null_count() == prefs.votes.height:
+        with pytest.raises(DataError, match="no labels"):
+            lint(prefs)
+        return
     report = lint(prefs)
     assert report.n_judgments == prefs.n_judgements <= prefs.votes.height
     assert json.dumps(report.as_dict(), allow_nan=False)

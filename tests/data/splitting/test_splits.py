@@ -1,18 +1,25 @@
 """Splits cannot leak: what must stay whole stays whole, whatever the table."""
 
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from plt.analyze.lint.places import split_findings
 from plt.data.splitting.splits import (
     STRADDLING,
     SplitPlan,
     Unit,
     counts,
     default_unit,
+    outlooks,
     parse_fractions,
     split,
+    warnings,
 )
 from plt.data.tables.preferences import Preferences, build, prompt_json
 from plt.data.tables.table import Meta
@@ -143,6 +150,62 @@ class TestDefaultUnit:
 
     def test_pairs_when_nothing_else_is_left(self) -> None:
         assert default_unit(crossed(5, 20), SplitPlan()) == "pair"
+
+
+def test_a_split_that_leaves_hardly_any_test_judgement_is_not_chosen() -> None:
+    """300 texts of one prompt, two pairs each: a hundredth of 300 pairs would be tested."""
+    rows = [
+        {"user_id": "u", "prompt": user_turn("joke"), "response_1": f"j{i:03d}",
+         "response_2": f"j{(i * 7 + 1) % 300:03d}", "label": 1.0}
+        for i in range(300) if i != (i * 7 + 1) % 300
+    ]  # fmt: skip
+    prefs = build(raw_frame(rows), Meta(dataset="jokes"))
+    by_unit = {found.unit: found for found in outlooks(prefs, SplitPlan())}
+    for unit, found in by_unit.items():
+        made = split(prefs, SplitPlan(by=unit))
+        left = dict(made.votes.group_by(pl.col("split").cast(pl.String)).len().iter_rows())
+        assert found.judgements == tuple(left.get(part, 0) for part in ("train", "val", "test"))
+        assert found.dropped == prefs.votes.height - made.votes.height
+    assert default_unit(prefs, SplitPlan()) == "pair"
+    assert warnings(split(prefs, SplitPlan(by="response")))
+    assert warnings(split(crossed(10, 600), SplitPlan())) == []
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "case": str.upper,
+    "blanks": lambda text: text.replace(" ", "\u00a0\n ") + "  ",
+    "Unicode form": lambda text: unicodedata.normalize("NFD", text),
+    "width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "invisible": lambda text: "\u200b".join(text),
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("unit", ["group", "prompt", "response", "pair"])
+def test_another_spelling_is_the_same_unit(unit: Unit, spelling: str) -> None:
+    """Each pair stands twice, once respelled; no split may part the two."""
+    respelled = SPELLINGS[spelling]
+    rows = [
+        {"user_id": f"u{way}", "prompt": user_turn(write(f"où est {i}")), "label": 1.0,
+         "response_1": write(f"à gauche {i}"), "response_2": write(f"à droite {i}")}
+        for i in range(60)
+        for way, write in enumerate([str, respelled])
+    ]  # fmt: skip
+    prefs = build(raw_frame(rows), Meta(dataset="toy"))
+    made = split(prefs, SplitPlan(by=unit, fractions=(50, 25, 25)))
+    number = pl.col("prompt").list.first().struct.field("content").str.normalize("NFKC")
+    places = made.votes.join(made.pairs, on="pair_id").select(
+        "split", place=number.str.replace_all("\u200b", "").str.extract(r"(\d+)")
+    )
+    assert places["place"].n_unique() > 10
+    assert (places.group_by("place").agg(pl.col("split").n_unique())["split"] == 1).all()
+    torn = made.votes.with_columns(split=pl.lit("train").cast(made.votes["split"].dtype))
+    second = (pl.col("user_id").cast(pl.String) == "u1").fill_null(False)
+    torn = torn.with_columns(
+        split=pl.when(second).then(pl.lit("test")).otherwise("split").cast(torn["split"].dtype)
+    )
+    leaking = split_findings(replace(made, votes=torn))
+    assert any(found.failed for found in leaking)
 
 
 def test_groups_that_share_a_prompt_stay_together() -> None:
