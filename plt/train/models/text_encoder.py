@@ -133,19 +133,30 @@ class TextEncoder:
         cut = [*cut_middle(ids[:split], keep, tail=cue), *cut_middle(ids[split:], room - keep)]
         return cut, keep
 
+    def _content_start(self, chat: Sequence[Message]) -> int:
+        """Where the template puts the content of the last turn: where two contents part."""
+        one, other = (
+            _chat(self.tokenizer, [*chat[:-1], {**chat[-1], "content": content}], cue=False)
+            for content in ("a", "b")
+        )
+        return _shared(one, other)
+
     def _starts(self, chat: Sequence[Message], text: str) -> tuple[int, int]:
         """Where, in the rendered text, the cue to answer begins, and where the response does."""
         if self.form == "chat" and len(chat) == 1:
             # Templates refuse a conversation of nothing: compare two answers instead.
-            one, other = (
-                _chat(self.tokenizer, [{**chat[0], "content": content}], cue=False)
-                for content in ("a", "b")
-            )
-            return 0, _shared(one, other)
+            return 0, self._content_start(chat)
         if self.form == "chat":
             asked = _chat(self.tokenizer, chat[:-1], cue=True)
             told = _chat(self.tokenizer, chat[:-1], cue=False)
-            return _shared(text, told), _shared(text, asked)
+            begin, content = _shared(text, asked), chat[-1]["content"].strip()
+            if begin < len(asked) or not text[begin:].lstrip().startswith(content):
+                # The cue opens something behind which contents do not begin, such as <think>, and
+                # shares characters with this response: ask where any content would begin.
+                start = self._content_start(chat)
+                if start < begin and not content.startswith(asked[start:].strip()):
+                    begin = start
+            return _shared(text, told), begin
         if self.form == "plain":
             # The blank behind the colon belongs to the first token of the response.
             start = len(text) - len(chat[-1]["content"]) - 1

@@ -189,7 +189,7 @@ def test_another_spelling_is_the_same_unit(unit: Unit, spelling: str) -> None:
         {"user_id": f"u{way}", "prompt": user_turn(write(f"où est {i}")), "label": 1.0,
          "response_1": write(f"à gauche {i}"), "response_2": write(f"à droite {i}")}
         for i in range(60)
-        for way, write in enumerate([str, respelled])
+        for way, write in enumerate((lambda text: text, respelled))
     ]  # fmt: skip
     prefs = build(raw_frame(rows), Meta(dataset="toy"))
     made = split(prefs, SplitPlan(by=unit, fractions=(50, 25, 25)))

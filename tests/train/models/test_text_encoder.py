@@ -169,6 +169,27 @@ def test_an_unknown_role_is_refused():
         encoder.encode([[{"role": "<|im_end|>", "content": "x"}]], ["y"])
 
 
+@pytest.mark.parametrize("opened", ["<think>\n", "<think>\n\n</think>\n\n", "<<", "[answer] "])
+@pytest.mark.parametrize(
+    "answer", ["Hello", "<p>Hello</p>", "<", "<<b", "[1] is", "<thin", "<think"]
+)
+def test_a_cue_that_opens_something_takes_no_token_of_the_response(opened, answer):
+    """The row from `begins` on is the response and its end, unless it begins as the cue does."""
+    plain = tiny_tokenizer()
+    cue = "{%- if add_generation_prompt -%}"
+    assert cue in plain.chat_template
+    start, end = plain.chat_template.rsplit(cue, 1)
+    said, rest = end.split("{%- endif -%}", 1)
+    opening = "{{- " + repr(opened) + " -}}"
+    tokenizer = tiny_tokenizer(start + cue + said + opening + "{%- endif -%}" + rest)
+    encoder = text_encoder(tokenizer, causal=True, max_length=256)
+    expected = text_encoder(plain, causal=True, max_length=256)
+    (row,), (begin,) = encoder.encode_responses([PROMPT], [answer])
+    (same,), (right,) = expected.encode_responses([PROMPT], [answer])
+    assert row.tolist() == same.tolist()
+    assert begin == right + (len(opened) if answer.startswith(opened) else 0)
+
+
 def test_a_window_without_room_is_refused():
     with pytest.raises(UsageError, match="max_length is 31"):
         text_encoder(tiny_tokenizer(), causal=True, max_length=31)
