@@ -59,6 +59,12 @@ def trials(judgements: Judgements) -> tuple[Trial, ...]:
     return tuple(found) if len(found) > 1 else ()
 
 
+def folds_of(judgements: Judgements) -> tuple[Trial, ...]:
+    """The folds of `trials`; none where validation rows are enough."""
+    found = trials(judgements)
+    return found if len(found) > 1 else ()
+
+
 def row_folds(user: IntArray, pair: IntArray, n_folds: int = N_FOLDS) -> IntArray:
     """Deals rows out over folds, so that everybody has rows in each.
 

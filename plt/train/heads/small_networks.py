@@ -21,14 +21,21 @@ from plt.train.heads.head_table import pair_problem
 from plt.train.heads.ridge import MIN_VALIDATION_ROWS
 from plt.train.method import FloatArray, IntArray, Judgements
 
-MAX_STEPS = 100
+QUICK_STEPS, PATH_STEPS, MAX_STEPS = 20, 100, 1000
+"""Of L-BFGS: at each penalty within a fold and on the way to one that is known, at each that
+validation rows judge, and at the one that was chosen."""
 HISTORY = 20
-GRADIENT_BELOW, CHANGE_BELOW = 1e-7, 1e-10
-"""Where a fit ends; both of the objective a row."""
+GRADIENT_BELOW, CHANGE_BELOW, CHANGE_ON_PATH = 1e-7, 1e-12, 1e-5
+"""Where the fit of a network ends, and where a stronger penalty is next; of the objective a row."""
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """From weak to strong, half a decade apart: those that validation chose for features scaled as by
 `Scaling` lie inside."""
 DEFAULT_PENALTY = 1.0
+FOLD_PENALTIES = PENALTIES[2::2]
+"""From the default on, by decades: where few rows can be held out they tell no more."""
+WORSE = 1e-3
+"""Validation loss that the minimum of a fit must lose for an earlier place to be kept."""
+NOTHING_HELD_OUT = PENALTIES[-1], "the strongest: no row can be held out to choose it"
 
 
 @dataclass(frozen=True)
@@ -150,12 +157,22 @@ def minimise(
     l2: float,
     *,
     max_steps: int = MAX_STEPS,
-    gradient_below: float = GRADIENT_BELOW,
-) -> None:
+    change_below: float = GRADIENT_BELOW**2,
+) -> bool:
     """Moves the parameters of a network to a minimum of its objective near their start.
 
     The objective is the weighted sum of `row_losses` plus `beyond_rows`. Without rows only the
     latter counts.
+
+    Args:
+        network: Moved in place.
+        rows: What it is fitted to.
+        l2: The penalty.
+        max_steps: Of L-BFGS.
+        change_below: The decrease of the objective a row below which a step is the last.
+
+    Returns:
+        Whether it ended there, and not because there were no more steps.
 
     Raises:
         FailedError: The objective is no number.
@@ -165,8 +182,9 @@ def minimise(
     optimiser = torch.optim.LBFGS(
         wanted,
         max_iter=max_steps,
-        tolerance_grad=gradient_below,
-        tolerance_change=min(CHANGE_BELOW, gradient_below**2),
+        max_eval=2 * max_steps,
+        tolerance_grad=GRADIENT_BELOW,
+        tolerance_change=change_below,
         history_size=HISTORY,
         line_search_fn="strong_wolfe",
     )
@@ -180,6 +198,8 @@ def minimise(
     last = optimiser.step(closure)  # type: ignore[no-untyped-call] # of torch
     if not torch.isfinite(last) or not all(bool(torch.isfinite(p).all()) for p in wanted):
         raise FailedError(f"a fit with penalty {l2:g} left the numbers: its objective is {last}")
+    state = optimiser.state[wanted[0]]
+    return bool(state["n_iter"] < max_steps and state["func_evals"] < 2 * max_steps)
 
 
 def mean_loss(network: RowNetwork, rows: Rows) -> float:
@@ -195,12 +215,15 @@ def fit_network(
     l2: float | None,
     *,
     default: tuple[float, str] = (DEFAULT_PENALTY, "the default"),
+    folds: Sequence[tuple[Rows, Rows]] = (),
 ) -> Chosen[Network]:
     """Fits a network with the penalty given, or with that of the least validation loss.
 
-    Penalties are tried from weak to strong, each from the fit of the one before: layers that a
-    strong penalty drove to 0 have slope 0 there and would never leave it. 84 simulated users and
-    eight prototypes (`pal`) were not told apart otherwise.
+    Penalties are tried from weak to strong, each for `PATH_STEPS` from the fit of the one before:
+    layers that a strong penalty drove to 0 have slope 0 there and would never leave it. 84
+    simulated users and eight prototypes (`pal`) were not told apart otherwise, nor from a start at
+    a strong penalty; so one that is given is approached through the weaker ones too. At the end the
+    fit goes on to its minimum, of which validation rows say whether it is the better one.
 
     Args:
         make: Gives the network at its start.
@@ -208,23 +231,58 @@ def fit_network(
         validation: Rows that choose among `PENALTIES` where there are at least
             `MIN_VALIDATION_ROWS`; equal losses keep the weaker penalty.
         l2: The penalty, or None.
-        default: The penalty where there are fewer validation rows, and what it is.
+        default: The penalty where nothing can choose, and what it is.
+        folds: Training rows and those held out, which choose where validation rows are too few
+            (`held_out.trials`).
     """
-    network = make()
-    if l2 is not None:
-        minimise(network, train, l2)
-        return Chosen(network, f"penalty l2 = {l2:g}, as set")
-    if float(validation.weight.sum()) < MIN_VALIDATION_ROWS:
-        penalty, what = default
-        minimise(network, train, penalty)
-        return Chosen(network, f"penalty l2 = {penalty:g}, {what}")
-    best, least = (network, PENALTIES[0]), np.inf
-    for penalty in PENALTIES:
-        minimise(network, train, penalty)
+    penalty, what = default if l2 is None else (l2, "as set")
+    if l2 is None and folds:
+        penalty, what = _by_folds(make, folds), f"chosen by {len(folds)} folds of training rows"
+    if l2 is not None or folds or float(validation.weight.sum()) < MIN_VALIDATION_ROWS:
+        network = make()
+        for weaker in PENALTIES:
+            if weaker < penalty:
+                minimise(network, train, weaker, max_steps=QUICK_STEPS, change_below=CHANGE_ON_PATH)
+        ended = minimise(network, train, penalty, change_below=CHANGE_BELOW)
+        return Chosen(network, f"penalty l2 = {penalty:g}, {what}{_stopped(ended)}")
+    best, penalty, least = _best_of_path(make(), train, validation)
+    network = copy.deepcopy(best)
+    ended = minimise(network, train, penalty, change_below=CHANGE_BELOW)
+    how = f"penalty l2 = {penalty:g}, chosen by validation"
+    if mean_loss(network, validation) <= least + WORSE:
+        return Chosen(network, how + _stopped(ended))
+    early = f"; stopped after {PATH_STEPS} steps, where validation rows are told better than later"
+    return Chosen(best, how + early)
+
+
+def _best_of_path(network: Network, train: Rows, validation: Rows) -> tuple[Network, float, float]:
+    """The fit, penalty and validation loss that are best on the way from weak to strong."""
+    best, penalty, least = network, PENALTIES[0], np.inf
+    for tried in PENALTIES:
+        minimise(network, train, tried, max_steps=PATH_STEPS, change_below=CHANGE_ON_PATH)
         loss = mean_loss(network, validation)
         if loss < least:
-            best, least = (copy.deepcopy(network), penalty), loss
-    return Chosen(best[0], f"penalty l2 = {best[1]:g}, chosen by validation")
+            best, penalty, least = copy.deepcopy(network), tried, loss
+    return best, penalty, least
+
+
+def _by_folds(make: Callable[[], Network], folds: Sequence[tuple[Rows, Rows]]) -> float:
+    """The penalty of the least loss on rows held out, summed over the folds.
+
+    Rough fits: the folds together cost about as much as the fit.
+    """
+    losses = np.zeros(len(FOLD_PENALTIES))
+    for train, judges in folds:
+        network = make()
+        for place, tried in enumerate(FOLD_PENALTIES):
+            minimise(network, train, tried, max_steps=QUICK_STEPS, change_below=CHANGE_ON_PATH)
+            losses[place] += mean_loss(network, judges) * float(judges.weight.sum())
+    return FOLD_PENALTIES[int(losses.argmin())]
+
+
+def _stopped(ended: bool) -> str:
+    """What must be said of a fit that did not come to its end."""
+    return "" if ended else f"; the fit stopped at its limit of {MAX_STEPS} steps"
 
 
 def _sum_of_rows(network: RowNetwork, rows: Rows) -> Tensor:

@@ -143,6 +143,7 @@ class JointTrainer:
         device: Where to compute.
         dtype: Passes run under autocast to it unless it is float32; trained weights are float32.
         texts_per_pass: Texts a forward pass, or as many as one judgement needs.
+        steps: The judgements of every step; None is `plan_steps`.
     """
 
     def __init__(
@@ -155,6 +156,7 @@ class JointTrainer:
         device: torch.device,
         dtype: torch.dtype,
         texts_per_pass: int,
+        steps: Sequence[IntArray] | None = None,
     ) -> None:
         self.network = network
         self.rows = rows
@@ -162,7 +164,7 @@ class JointTrainer:
         self.device = device
         self.dtype = dtype
         self.texts_per_pass = texts_per_pass
-        self.steps = plan_steps(rows, plan, seed)
+        self.steps = plan_steps(rows, plan, seed) if steps is None else steps
         self.sizes = np.array([len(text) for text in rows.ids])
         self.shared = network.shared()
         rate = plan.schedule.learning_rate

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from plt.data.tables.files import atomic_path, write_text
 from plt.errors import ArtifactError, FailedError
-from plt.train.method import Compute, FloatArray, IntArray, Judgements, Texts, TrainContext, silent
+from plt.train.method import Compute, FloatArray, IntArray, Judgements, Texts, TrainContext
 from plt.train.models.backbone import load_tokenizer
 from plt.train.models.probes import PROBES, check_probes
 from plt.train.models.scalar_head import HEAD
@@ -44,6 +44,7 @@ from plt.train.runtime.devices import resolve_device, resolve_dtype
 from plt.train.runtime.seeds import training_seed
 from plt.train.tuning.network import encoder_of, network
 from plt.train.tuning.options import Tuning
+from plt.train.tuning.row_adam import own_turns
 from plt.train.tuning.saved import (
     lasting_name,
     put_weights,
@@ -52,7 +53,6 @@ from plt.train.tuning.saved import (
     trained_weights,
 )
 from plt.train.tuning.settings import RewardSettings
-from plt.train.tuning.trl import Schedule
 
 WEIGHTS = "soft.safetensors"
 RECORD = "soft.json"
@@ -218,8 +218,8 @@ class SoftPromptReward:
     ) -> Self:
         """A copy that knows the named judges, each with soft tokens fitted to their rows alone.
 
-        Everything else is frozen, and of the loss only the user's branch counts. One newcomer after
-        the other starts as the generic user, so that nobody depends on who else comes.
+        Everything else is frozen, and of the loss only the user's branch counts. Each newcomer
+        starts as the generic user; all learn side by side, nobody by what others answered.
 
         Args:
             judgements: Of the newcomers.
@@ -229,13 +229,12 @@ class SoftPromptReward:
         """
         known = dict(zip(self.names, self.tokens.states.detach(), strict=True))
         said = dict(profiles)
+        named = judgements.select(judgements.user >= 0)
         if self.soft.sharing.shape.personal:
-            rows = profiled(judgements, said)
-            with _frozen(self.net):
-                for done, user in enumerate(judgements.users):
-                    ctx.compute.progress("adapting users", done, len(judgements.users))
-                    own = rows.select(rows.user == done)
-                    known[user] = self._placed(own, user, steps, ctx)
+            if len(named):
+                with _frozen(self.net):
+                    found = self._placed(profiled(named, said), steps, ctx)
+                known.update(zip(named.users, found, strict=True))
             for user in said:
                 known.setdefault(user, self.tokens.newcomer_state().detach())
         names = tuple(known)  # in the order that they were met
@@ -247,32 +246,34 @@ class SoftPromptReward:
             profiles={**self.profiles, **said},
         )
 
-    def _placed(self, own: Judgements, user: str, steps: int, ctx: TrainContext) -> Tensor:
-        """The state of one newcomer."""
+    def _placed(self, own: Judgements, steps: int, ctx: TrainContext) -> Tensor:
+        """The states of newcomers, in the order of `own.users`."""
         alone = replace(self.soft.sharing, alpha=1.0, grouped=False)
-        texts, rows = joint_rows(own, (user,), alone)
+        texts, rows = joint_rows(own, own.users, alone)
         rows = replace(rows, ids=self.encoder.encode(texts.prompts, texts.responses))
-        size = self.tuning.batch_size
-        schedule = Schedule(steps / -(-len(rows) // size), self.tuning.schedule.learning_rate, size)
-        state = self.tokens.newcomer_state()[None]
+        turns = own_turns(rows.user, steps, self.tuning.batch_size, training_seed(ctx.seed))
+        # A step is the sum of everybody's mean loss: nobody's rate depends on how many others come.
+        mine = np.bincount(rows.user[turns[0]], minlength=len(own.users) + 1)
+        rows = replace(rows, weight=len(turns[0]) / mine[rows.user])
+        state = self.tokens.newcomer_state()
         device = resolve_device(ctx.compute.device)
-        tokens = self.tokens.with_states(state)
+        tokens = self.tokens.with_states(state.expand(len(own.users), *state.shape))
         tokens.shared.requires_grad_(False)
         if tokens.generic is not None:
             tokens.generic.requires_grad_(False)
         model = PromptNetwork(self.net, tokens, len(self.encoder.prefix), device)
-        plan = JointPlan(schedule, alone.plan(self.tuning).users_rate, 1.0)
         trainer = JointTrainer(
             model,
             rows,
-            plan,
+            JointPlan(self.tuning.schedule, alone.plan(self.tuning).users_rate, 1.0),
             seed=training_seed(ctx.seed),
             device=device,
             dtype=resolve_dtype(self.dtype),
             texts_per_pass=ctx.compute.batch_size,
+            steps=turns,
         )
-        trainer.run(None, silent)
-        return model.users.states.detach().cpu()[0]
+        trainer.run(None, ctx.compute.progress)
+        return model.users.states.detach().cpu()
 
     def at(self, share: float) -> Self | None:
         """A copy in which users have a share of their soft tokens; None where profiles are read."""

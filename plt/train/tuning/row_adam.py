@@ -127,3 +127,28 @@ class LazyAdam:
 def state_bytes(n_weights: int) -> int:
     """Bytes that one row takes while it learns: weights, gradient and two moments."""
     return 4 * 4 * n_weights
+
+
+def own_turns(user: IntArray, steps: int, at_most: int, seed: int) -> list[IntArray]:
+    """The rows of every step when people learn side by side, each as if alone.
+
+    Every step has `at_most` rows of everybody, or all that they have: their own in turn, in an
+    order that depends on nobody else.
+
+    Args:
+        user: (N,) whose each row is.
+        steps: How many steps.
+        at_most: Rows of one person a step.
+        seed: Of the order.
+    """
+    starts = np.unique(np.sort(user), return_index=True)[1]
+    orders = [
+        own[np.random.default_rng(seed).permutation(len(own))]
+        for own in np.split(np.argsort(user, kind="stable"), starts[1:])
+    ]
+
+    def turn(rows: IntArray, step: int) -> IntArray:
+        size = min(at_most, len(rows))
+        return rows[np.arange(step * size, (step + 1) * size) % len(rows)]
+
+    return [np.concatenate([turn(rows, step) for rows in orders]) for step in range(steps)]

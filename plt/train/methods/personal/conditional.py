@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
@@ -14,9 +15,12 @@ from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
 from plt.train.features.statements import statement_features
-from plt.train.heads.head_table import HeadTable, pair_problem
+from plt.train.heads.empirical_bayes import Prior
+from plt.train.heads.head_table import HeadTable, pair_problem, user_problems
+from plt.train.heads.held_out import folds_of
 from plt.train.judgements import named_users, read_judgements
 from plt.train.method import Compute, FloatArray, IntArray, Judgements, Support, Texts, TrainContext
+from plt.train.methods.personal.placing import Standing, placed, spread_around
 from plt.train.multi_user.fine_tune import describe, fine_tune, load_tuned
 from plt.train.people.words import with_preambles
 from plt.train.tuning.settings import RewardSettings
@@ -76,9 +80,10 @@ class Conditional:
     With `tune` = ``lora`` or ``full`` the id stands in words before the prompt. With ``head``, r is
     w x + v gelu(A x + B c_u + d) of frozen features x of the text and c_u of the words of the id: a
     linear head would add the same for c_u to both responses, and be `bradley-terry`. The
-    population (unknown users and None) is the reserved id. A newcomer's code is
-    the one that explains their answers, near the mean of all, whatever the name: an id that was not
-    trained means nothing. A fine-tuned model reads it all the same, and a note says so.
+    population (unknown users and None) is the reserved id. A newcomer adds
+    to the hidden layer what explains their answers, near the population and as far from it as those
+    who were trained, whatever the name: an id that was not trained means nothing. A fine-tuned
+    model reads it all the same, and a note says so.
 
     Attributes:
         config: What is fitted, on what.
@@ -130,7 +135,7 @@ class Conditional:
         notes: tuple[str, ...],
         ctx: TrainContext,
     ) -> Self:
-        from plt.train.heads.small_networks import Scaling, fit_network
+        from plt.train.heads.small_networks import NOTHING_HELD_OUT, Scaling, fit_network
 
         train = judgements.select(~judgements.validation)
         vectors = self._features(judgements.texts, ctx.compute)
@@ -138,15 +143,17 @@ class Conditional:
         words = self._words([*users, None], ctx.compute)
         units = Units.of(texts, words[:-1])
         codes, phi = units.codes(words), texts(vectors)
-        rows = [
-            _rows(part, users, phi, vectors, self.config.id_dropout)
-            for part in (train, judgements.select(judgements.validation))
-        ]
+
+        def rows(part: NDArray[np.bool_]) -> "Rows":
+            return _rows(judgements.select(part), users, phi, vectors, self.config.id_dropout)
+
         chosen = fit_network(
             lambda: _network(self.config, vectors.shape[1], codes, ctx.seed),
-            rows[0],
-            rows[1],
+            rows(~judgements.validation),
+            rows(judgements.validation),
             self.config.l2,
+            default=NOTHING_HELD_OUT,
+            folds=[(rows(each.learn), rows(each.judge)) for each in folds_of(judgements)],
         )
         network = chosen.network.requires_grad_(False)
         heads = network.met(network.codes)
@@ -170,22 +177,13 @@ class Conditional:
             new = len(users) - len(self.users)
             notes = (*self.notes, f"{new} {UNTRAINED}") if new else self.notes
             return replace(self, users=users, compute=ctx.compute, notes=notes)
-        from plt.train.heads.small_networks import Rows, minimise
-        from plt.train.methods.personal.conditional_network import Newcomer
-
-        network = cast("IdNetwork", self.model)
-        phi = self.units.texts(self._features(judgements.texts, ctx.compute))
-        found = []
-        for number in range(len(judgements.users)):
-            ctx.compute.progress("adapting to users", number, len(judgements.users))
-            newcomer = Newcomer(network)
-            mine = judgements.select(judgements.user == number)
-            minimise(newcomer, Rows.of(phi, mine.a, mine.b, mine.label), 0.0)
-            found.append(network.met(newcomer.code.detach()[None])[0])
-        if not found:
+        if not judgements.users:
             return replace(self, compute=ctx.compute)
-        people = self.people.with_heads(judgements.users, np.stack(found))
-        return replace(self, users=users, people=people, compute=ctx.compute)
+        phi = self.units.texts(self._features(judgements.texts, ctx.compute))
+        found = _placed(cast("IdNetwork", self.model), self.people, judgements, phi)
+        people = self.people.with_heads(judgements.users, found.coordinates)
+        notes = (*self.notes, *found.note())
+        return replace(self, users=users, people=people, compute=ctx.compute, notes=notes)
 
     def save(self, path: Path) -> None:
         """Writes weights, users, units and config."""
@@ -311,6 +309,30 @@ def _network(config: Config, n_features: int, codes: FloatArray, seed: int) -> "
 
     rng = np.random.default_rng(np.random.SeedSequence([seed, NETWORK_STAGE]))
     return IdNetwork(n_features, config.hidden, codes, rng)
+
+
+def _placed(
+    network: "IdNetwork", people: HeadTable, judgements: Judgements, phi: "Tensor"
+) -> Standing:
+    """What newcomers most probably add to the hidden layer, by their rows.
+
+    The prior is around nobody, with the spread of those whose ids were trained.
+    """
+    import torch
+
+    from plt.train.methods.personal.conditional_network import Meets
+
+    known = network.met(network.codes)
+    spread = spread_around(known[:-1], people.population)
+    with torch.no_grad():
+        curve = partial(Meets, network, network.read(phi))
+    nothing = np.zeros((len(judgements.texts), 0), dtype=np.float32)
+    own = user_problems(judgements, nothing, judgements.users)
+    return placed(
+        own,
+        curve,
+        Prior(people.population, np.asarray(np.linalg.cholesky(spread), dtype=np.float64)),
+    )
 
 
 def _rows(

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import ndtr
 from torch import Tensor, nn
 from torch.nn import functional
 
 from plt.train.heads.small_networks import Rows, drawn
 from plt.train.method import FloatArray
+from plt.train.methods.personal.placing import PaddedRows
 
 FIRST_OUTPUT = 0.3
 """Of the hidden layer at the start, in log-odds: small beside what is learnt, and not 0, where the
@@ -61,37 +63,60 @@ class IdNetwork(nn.Module):
         found: Tensor = (hidden * self.outer).sum(1)
         return read.alone.index_select(0, text) + found
 
-    def losses(self, read: Read, a: Tensor, b: Tensor, person: Tensor, label: Tensor) -> Tensor:
-        """Cross-entropies, shape (N,)."""
-        margin = self.rewards(read, a, person) - self.rewards(read, b, person)
-        return functional.softplus(margin) - label * margin
-
     def row_losses(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor, label: Tensor) -> Tensor:
         """What each judgement costs, shape (N,)."""
-        person = (self.codes @ self.of_code.T).index_select(0, user)
-        return self.losses(self.read(phi), a, b, person, label)
+        people, read = self.codes @ self.of_code.T, self.read(phi)
+        n_texts = len(phi)
+        if len(people) * n_texts <= 2 * len(a):
+            # Everybody meets every text once: no more meetings than there are, one a side of a row.
+            hidden = functional.gelu(read.inner + people[:, None])
+            rewards = (hidden @ self.outer + read.alone).flatten()
+            at = user * n_texts
+            margin = rewards.index_select(0, at + a) - rewards.index_select(0, at + b)
+        else:
+            met = people.index_select(0, user)
+            margin = self.rewards(read, a, met) - self.rewards(read, b, met)
+        return functional.softplus(margin) - label * margin
 
     def beyond_rows(self, rows: Rows, l2: float) -> Tensor:
         """The penalty on every weight."""
         return l2 / 2 * sum_of_squares(tuple(self.parameters()))
 
 
-class Newcomer(nn.Module):
-    """The code of one further user, from the mean of all known ones; everything else is fixed."""
+class Meets:
+    """Margins by what a person adds to the hidden units.
 
-    def __init__(self, known: IdNetwork) -> None:
-        super().__init__()
-        self.known = known
-        self.code = nn.Parameter(torch.zeros(known.codes.shape[1], dtype=torch.float64))
+    Args:
+        network: The weights.
+        read: T texts on their way to meet people.
+        rows: Whose margins are asked for.
+    """
 
-    def row_losses(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor, label: Tensor) -> Tensor:
-        """What each judgement of the newcomer costs, shape (N,); `user` changes nothing."""
-        person = (self.code @ self.known.of_code.T).expand(len(a), -1)
-        return self.known.losses(self.known.read(phi), a, b, person, label)
+    def __init__(self, network: IdNetwork, read: Read, rows: PaddedRows) -> None:
+        inner, alone = read.inner.numpy(), read.alone.numpy()
+        self.a, self.b = inner[rows.a], inner[rows.b]
+        self.alone = alone[rows.a] - alone[rows.b]
+        self.outer = network.outer.detach().numpy()
 
-    def beyond_rows(self, rows: Rows, l2: float) -> Tensor:
-        """A standard normal prior of the code; `l2` changes nothing."""
-        return sum_of_squares((self.code,)) / 2
+    def margins(self, z: FloatArray) -> FloatArray:
+        """As `placing.Block.margins`."""
+        added = z[:, None, :]
+        bent = _gelu(self.a + added) - _gelu(self.b + added)
+        return np.asarray(self.alone + bent @ self.outer)
+
+    def slopes(self, z: FloatArray) -> FloatArray:
+        """As `placing.Block.slopes`."""
+        added = z[:, None, :]
+        return np.asarray(self.outer * (_gelu_slope(self.a + added) - _gelu_slope(self.b + added)))
+
+
+def _gelu(x: FloatArray) -> FloatArray:
+    """X times the normal distribution function of x."""
+    return np.asarray(x * ndtr(x))
+
+
+def _gelu_slope(x: FloatArray) -> FloatArray:
+    return np.asarray(ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
 
 
 def sum_of_squares(weights: Sequence[Tensor]) -> Tensor:

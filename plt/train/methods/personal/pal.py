@@ -12,7 +12,9 @@ from plt.data.tables.preferences import Preferences
 from plt.errors import UsageError
 from plt.train.artifact import load_artifact, save_artifact
 from plt.train.features.frozen import features
-from plt.train.heads.head_table import HeadTable
+from plt.train.heads.empirical_bayes import Prior
+from plt.train.heads.head_table import HeadTable, user_problems
+from plt.train.heads.held_out import folds_of
 from plt.train.heads.ridge import refuse_penalty
 from plt.train.judgements import named_users, read_judgements
 from plt.train.method import (
@@ -25,6 +27,7 @@ from plt.train.method import (
     TrainContext,
     Tune,
 )
+from plt.train.methods.personal.placing import placed, population_of_mixtures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from plt.train.methods.personal.pal_network import IdealPoints
 
 NAME = "pal"
+NO_PRIOR = Prior(np.zeros(0), np.zeros((0, 0)))
+"""Before `fit`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Config:
         max_length: Tokens of a text at most; None is the model's own, at most 1,024.
         tune: Only ``head``: maps of frozen features.
         l2: Penalty of maps and prototypes on scaled features; None chooses it on validation rows,
-            and is 1 where there are fewer than 50.
+            or by folds of training rows where there are fewer than 50.
         variant: ``a``: the ideal point is the same whatever is asked. ``b``: it depends on the last
             question of the prompt.
         prototypes: How many points people's ideals are mixed from (1 or 2 there).
@@ -107,13 +112,15 @@ class Pal:
 
     f is a perceptron on the features of a text, w_u the softmax of the user's logits, which begin
     as standard normal draws by name and have that distribution as prior. Everything is fitted
-    together; for a newcomer the logits alone, from 0. The population (unknown users and None) has
-    the mean of the weights of all users that were fitted.
+    together. Everybody, newcomers too, then has the most probable logits under one prior that is
+    learnt from all who were fitted (`placing.population_of_mixtures`): around the mean of
+    their weights, which is the population (unknown users and None).
 
     Attributes:
         config: The geometry and the loss.
         network: Maps and prototypes; None before `fit`.
         logits: Each user's, and the population's.
+        prior: Of the logits of a person, around the population's.
         scaling: The units of the features of texts.
         compute: How to compute features when scoring.
         notes: How the fit came about, and who was left out.
@@ -122,6 +129,7 @@ class Pal:
     config: Config = field(default_factory=Config)
     network: "IdealPoints | None" = None
     logits: HeadTable | None = None
+    prior: Prior = NO_PRIOR
     scaling: "Scaling | None" = None
     compute: Compute = field(default_factory=Compute)
     notes: tuple[str, ...] = ()
@@ -147,7 +155,8 @@ class Pal:
 
     def fit(self, prefs: Preferences, ctx: TrainContext) -> Self:
         """Learns maps, prototypes and the weights of every user with a training row."""
-        from plt.train.heads.small_networks import Scaling, fit_network
+        from plt.train.heads.small_networks import NOTHING_HELD_OUT, Scaling, fit_network
+        from plt.train.methods.personal.pal_people import curve_of, loss_of
 
         judgements = read_judgements(prefs)
         train = judgements.select(~judgements.validation)
@@ -161,38 +170,47 @@ class Pal:
             _rows(train, users, phi),
             _rows(judgements.select(judgements.validation), users, phi),
             self.config.l2,
+            default=NOTHING_HELD_OUT,
+            folds=[
+                (
+                    _rows(judgements.select(trial.learn), users, phi),
+                    _rows(judgements.select(trial.judge), users, phi),
+                )
+                for trial in folds_of(judgements)
+            ],
         )
         network = chosen.network.requires_grad_(False)
-        logits = HeadTable(users, network.logits.numpy(), network.population())
+        prior, placement = population_of_mixtures(
+            user_problems(train, _no_features(train), users),
+            curve_of(network, phi),
+            network.weights(),
+            loss_of(network),
+        )
         return replace(
             self,
             network=network,
-            logits=logits,
+            logits=HeadTable(users, placement.coordinates, prior.mean),
+            prior=prior,
             scaling=scaling,
             compute=ctx.compute,
-            notes=(chosen.how, *notes),
+            notes=(chosen.how, *placement.note(), *notes),
         )
 
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Gives every user in `support` the most probable weights; maps and prototypes stay."""
-        from plt.train.heads.small_networks import minimise
-        from plt.train.methods.personal.pal_network import Newcomer
+        from plt.train.methods.personal.pal_people import curve_of, loss_of
 
         if self.network is None or self.logits is None or self.scaling is None:
             raise ValueError("adapt after fit or load")
         judgements = support.judgements
-        phi = self._phi(judgements.texts, self.scaling, ctx.compute)
-        found = []
-        for code, user in enumerate(judgements.users):
-            ctx.compute.progress("adapting to users", code, len(judgements.users))
-            newcomer = Newcomer(self.network)
-            mine = judgements.select(judgements.user == code)
-            minimise(newcomer, _rows(mine, (user,), phi), 0.0)
-            found.append(newcomer.logits.detach().numpy())
-        if not found:
+        if not judgements.users:
             return replace(self, compute=ctx.compute)
-        logits = self.logits.with_heads(judgements.users, np.stack(found))
-        return replace(self, logits=logits, compute=ctx.compute)
+        phi = self._phi(judgements.texts, self.scaling, ctx.compute)
+        own = user_problems(judgements, _no_features(judgements), judgements.users)
+        found = placed(own, curve_of(self.network, phi), self.prior, loss_of(self.network))
+        logits = self.logits.with_heads(judgements.users, found.coordinates)
+        notes = (*self.notes, *found.note())
+        return replace(self, logits=logits, compute=ctx.compute, notes=notes)
 
     def save(self, path: Path) -> None:
         """Writes maps, prototypes, users' logits, units and config."""
@@ -200,6 +218,7 @@ class Pal:
             raise ValueError("save after fit or load")
         weights = {f"network.{n}": v.numpy() for n, v in self.network.state_dict().items()}
         arrays = weights | self.logits.arrays() | self.scaling.arrays()
+        arrays |= {"prior.mean": self.prior.mean, "prior.factor": self.prior.factor}
         record = {"config": asdict(self.config), "users": self.users, "notes": self.notes}
         save_artifact(path, NAME, arrays, record)
 
@@ -219,7 +238,8 @@ class Pal:
             {name: torch.from_numpy(arrays[f"network.{name}"]) for name in network.state_dict()}
         )
         logits = HeadTable.from_arrays(arrays, record["users"])
-        return cls(config, network, logits, scaling, compute, tuple(record["notes"]))
+        prior = Prior(arrays["prior.mean"], arrays["prior.factor"])
+        return cls(config, network, logits, prior, scaling, compute, tuple(record["notes"]))
 
     def _features(self, texts: Texts, compute: Compute) -> NDArray[np.float32]:
         return features(texts, self.config.model, compute, max_length=self.config.max_length)
@@ -262,6 +282,11 @@ def _first_logits(seed: int, user: str, prototypes: int) -> FloatArray:
     name = user.encode("utf-8", "surrogatepass")
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1, *name]))
     return rng.standard_normal(prototypes)
+
+
+def _no_features(judgements: Judgements) -> NDArray[np.float32]:
+    """Problems whose texts are read elsewhere: shape (T, 0)."""
+    return np.zeros((len(judgements.texts), 0), dtype=np.float32)
 
 
 def _rows(judgements: Judgements, users: Sequence[str], phi: "Tensor") -> "Rows":

@@ -20,6 +20,9 @@ ZERO = torch.zeros((), dtype=torch.float64)
 TEMPERATURE_PENALTY = 10.0
 """How much more the logarithm of the temperature costs than a weight: with 1, rewards of 84
 simulated users were too sure of themselves (validation log loss .77 against .54)."""
+CELLS_A_ROW = 32
+"""Users times texts a judgement up to which the rewards of everybody for everything cost less than
+gathering what each judgement needs."""
 TINY = 1e-12
 """Added under a root, whose slope at 0 is infinite."""
 
@@ -93,32 +96,68 @@ class IdealPoints(nn.Module):
         """Rewards (n,) of texts `text` (n,) for people whose logits are (n, K)."""
         return self._closeness(self._points(phi, text), self._ideal(phi, text, logits))
 
-    def losses(self, phi: Tensor, a: Tensor, b: Tensor, logits: Tensor, label: Tensor) -> Tensor:
-        """What each judgement of people with logits (N, K) costs, shape (N,)."""
-        points = self._points(phi, torch.cat([a, b]))
-        # The two responses of a pair answer one prompt, so one ideal serves both.
-        ideal = self._ideal(phi, a, logits).repeat(2, 1)
-        reward_a, reward_b = self._closeness(points, ideal).chunk(2)
-        margin = reward_b - reward_a if self.shape.inverted else reward_a - reward_b
+    def losses(self, margin: Tensor, label: Tensor) -> Tensor:
+        """What judgements with these differences of closeness (N,) cost, shape (N,)."""
+        margin = -margin if self.shape.inverted else margin
         if self.shape.loss == "hinge":
             return label * functional.relu(1 - margin) + (1 - label) * functional.relu(1 + margin)
         return functional.softplus(margin) - label * margin
+
+    def margins(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor) -> Tensor:
+        """How much closer a is than b to the ideals of users (N,) of the table, shape (N,).
+
+        The two responses of a pair answer one prompt, so one ideal serves both.
+        """
+        weights = functional.softmax(self.logits, dim=1)
+        if self.shape.distance == "squared":
+            # Affine in the weights: each text is compared with each prototype once.
+            table = self.expert_rewards(phi)
+            if len(weights) * len(phi) <= CELLS_A_ROW * len(a):
+                rewards, own = (weights @ table.T).flatten(), user * len(phi)
+                return rewards.index_select(0, own + a) - rewards.index_select(0, own + b)
+            difference = table.index_select(0, a) - table.index_select(0, b)
+            margin: Tensor = (difference * weights.index_select(0, user)).sum(1)
+            return margin
+        points = self._points(phi, torch.cat([a, b]))
+        ideal = self._mixed(phi, a, weights.index_select(0, user)).repeat(2, 1)
+        reward_a, reward_b = self._closeness(points, ideal).chunk(2)
+        return reward_a - reward_b
+
+    def expert_rewards(self, phi: Tensor) -> Tensor:
+        """What each prototype alone makes of texts under squared distances, shape (T, K).
+
+        Up to what is the same for all answers to one prompt.
+        """
+        points: Tensor = self.items(phi[:, : self.shape.features])
+        length = points.square().sum(1, keepdim=True)
+        if self.shape.variant == "a":
+            own = self.prototypes.square().sum(1)
+            return 2 * points @ self.prototypes.T - own - length
+        return 2 * torch.einsum("td,tkd->tk", points, self.anchors(phi)) - length
+
+    def anchors(self, phi: Tensor) -> Tensor:
+        """The prototypes as seen from each text's question: (K, dim), in variant b (T, K, dim)."""
+        if self.shape.variant == "a":
+            return self.prototypes
+        asked = phi[:, self.shape.features :]
+        return torch.stack([question(asked) for question in self._questions()], dim=1)
 
     def _points(self, phi: Tensor, text: Tensor) -> Tensor:
         points: Tensor = self.items(phi[:, : self.shape.features])
         return points.index_select(0, text)
 
     def _ideal(self, phi: Tensor, text: Tensor, logits: Tensor) -> Tensor:
-        weights = functional.softmax(logits, dim=1)
+        return self._mixed(phi, text, functional.softmax(logits, dim=1))
+
+    def _mixed(self, phi: Tensor, text: Tensor, weights: Tensor) -> Tensor:
+        anchors = self.anchors(phi)
         if self.shape.variant == "a":
-            return weights @ self.prototypes
-        asked = phi[:, self.shape.features :]
-        anchors = torch.stack([question(asked) for question in self._questions()], dim=1)
+            return weights @ anchors
         return torch.einsum("nk,nkd->nd", weights, anchors.index_select(0, text))
 
     def _closeness(self, points: Tensor, ideal: Tensor) -> Tensor:
         if self.shape.distance == "angle":
-            return self._temperature() * functional.cosine_similarity(points, ideal, dim=1)
+            return self.temperature() * functional.cosine_similarity(points, ideal, dim=1)
         squared = (points - ideal).square().sum(1)
         return -squared if self.shape.distance == "squared" else -(squared + TINY).sqrt()
 
@@ -126,12 +165,13 @@ class IdealPoints(nn.Module):
         """The maps of prompts, one a prototype, of variant ``b``."""
         return [part for part in self.children() if isinstance(part, Map)][1:]
 
-    def _temperature(self) -> Tensor:
+    def temperature(self) -> Tensor:
+        """What cosines are multiplied by."""
         return self.log_temperature.exp().clamp_max(LARGEST_TEMPERATURE)
 
     def row_losses(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor, label: Tensor) -> Tensor:
         """What each judgement costs, shape (N,)."""
-        return self.losses(phi, a, b, self.logits.index_select(0, user), label)
+        return self.losses(self.margins(phi, a, b, user), label)
 
     def beyond_rows(self, rows: Rows, l2: float) -> Tensor:
         """The penalty on the maps and points, and the standard normal prior of users' logits."""
@@ -150,26 +190,8 @@ class IdealPoints(nn.Module):
             value = value + rows.weight.sum() * beyond.square().sum()
         return value
 
-    def population(self) -> FloatArray:
-        """Logits of the mean of all users' weights, shape (K,)."""
+    def weights(self) -> FloatArray:
+        """Of all users, shape (U, K)."""
         with torch.no_grad():
-            mean: FloatArray = functional.softmax(self.logits, dim=1).mean(0).log().numpy()
-        return mean
-
-
-class Newcomer(nn.Module):
-    """The logits of one further user; everything else is fixed."""
-
-    def __init__(self, known: IdealPoints) -> None:
-        super().__init__()
-        self.known = known
-        count = known.shape.prototypes
-        self.logits = nn.Parameter(torch.zeros(count, dtype=torch.float64))
-
-    def row_losses(self, phi: Tensor, a: Tensor, b: Tensor, user: Tensor, label: Tensor) -> Tensor:
-        """What each judgement of the newcomer costs, shape (N,)."""
-        return self.known.losses(phi, a, b, self.logits.expand(len(a), -1), label)
-
-    def beyond_rows(self, rows: Rows, l2: float) -> Tensor:
-        """The prior of users' logits; `l2` changes nothing."""
-        return self.logits.square().sum() / 2
+            found: FloatArray = functional.softmax(self.logits, dim=1).numpy()
+        return found
