@@ -1,8 +1,8 @@
 """What people judged before, kept as texts, and found again by the question that was asked."""
 
-import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +28,7 @@ class PastTexts:
     """N past judgements of U users, each pair of a user once, in the order of the users.
 
     Attributes:
-        users: Whose, sorted.
+        users: Whose: those of the fit sorted, then newcomers as they came.
         starts: Shape (U + 1,): rows starts[u] to starts[u + 1] are those of users[u].
         prompts: Distinct conversations, Q of them.
         responses: Distinct responses.
@@ -49,10 +49,14 @@ class PastTexts:
 
     def rows(self, user: str) -> IntArray:
         """The rows of a user, oldest pair id first; none for somebody unknown."""
-        code = bisect.bisect_left(self.users, user)
-        if self.users[code : code + 1] != (user,):
+        code = self._codes.get(user)
+        if code is None:
             return np.zeros(0, dtype=np.int64)
         return np.arange(self.starts[code], self.starts[code + 1])
+
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {user: code for code, user in enumerate(self.users)}
 
     def seen(self, row: int) -> Seen:
         """A row as texts."""

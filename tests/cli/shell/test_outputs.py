@@ -82,7 +82,7 @@ def test_every_command_with_o_refuses_the_same(
 def test_whatever_takes_o_has_its_flags(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--help"]) == 0
     page = capfd.readouterr().out
-    folders = ("train", "demo", "export")
+    folders = ("train", "demo", "export", "adapt", "tax", "dose")
     if "--out" in page or name in folders:
         assert "--parents" in page
         assert "--force" in page
