@@ -118,7 +118,7 @@ def adapt(
             failed or cannot adapt.
     """
     from plt.data.run import load_run
-    from plt.data.splitting.shots import check_apart
+    from plt.data.splitting.shots import check_apart, check_shots
     from plt.data.tables.content import input_hashes
     from plt.settings import check_whole
     from plt.study.adapt import Asked, described
@@ -133,6 +133,7 @@ def adapt(
     check_whole(0, seed=seed, **{f"n_shots[{i}]": n for i, n in enumerate(n_shots)})
     check_whole(1, draws=draws, batch_size=batch_size)
     say = report or unheard
+    check_shots(n_shots)
     sizes = tuple(sorted({int(n) for n in n_shots}))
     asked = Asked(sizes, int(draws), check_apart(apart), check_criterion(select))
     paths = _paths(run)

@@ -337,6 +337,8 @@ def load_manifest(path: Path) -> Run:
         record = manifest["record"]
     except FileNotFoundError as error:
         raise ArtifactError(f"{path} is no run: it has no {MANIFEST}", hint="ls runs") from error
+    except NotADirectoryError as error:
+        raise ArtifactError(f"{path} is no run: it is a file", hint="ls runs") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtifactError(f"{path / MANIFEST} is damaged: {error}") from error
     if manifest.get("manifest") != MANIFEST_VERSION:

@@ -152,15 +152,15 @@ def entries_of(found: Gathered, report: Callable[[str], None]) -> list[Entry]:
     refuse_other_data(found.runs)
     entries: list[Entry] = []
     for each in found.compared:
-        condition, cost = Condition(), Cost()
+        condition, cost, shared = Condition(), Cost(), None
         source: Source | pl.DataFrame
         if isinstance(each, Run):
             check_untouched(each, SCORES_FILE)
-            condition, cost = condition_of(each), cost_of(each)
+            condition, cost, shared = condition_of(each), cost_of(each), _may_share(each)
             source = each.path / SCORES_FILE
         else:
             source = each
-        for entry in _entries(source, condition, cost):
+        for entry in _entries(source, condition, cost, shared):
             if any(entry.run_id == e.run_id and entry.scores.equals(e.scores) for e in entries):
                 report("the same scores are given twice; they are shown once")
             else:
@@ -168,16 +168,39 @@ def entries_of(found: Gathered, report: Callable[[str], None]) -> list[Entry]:
     return named(entries)
 
 
-def _entries(source: Source | pl.DataFrame, condition: Condition, cost: Cost) -> Iterable[Entry]:
+def _entries(
+    source: Source | pl.DataFrame, condition: Condition, cost: Cost, shared: str | None
+) -> Iterable[Entry]:
     """One entry for each run in a scores table."""
     from plt.analyze.comparison.entries import Entry
+    from plt.train.registry import METHODS
 
     table, meta, name = _read(source)
-    footnote = _footnote(meta.split, table, name)
+    footnotes = [_footnote(meta.split, table, name), shared]
+    footnote = "; ".join(each for each in footnotes if each) or None
     for part in table.partition_by("run_id", maintain_order=True):
         first = part.row(0, named=True)
         about = (str(first["method"]), str(first["run_id"]))
-        yield Entry("", *about, part, footnote, condition, cost)
+        card = METHODS.get(about[0])
+        personal = None if card is None else card.personal
+        yield Entry("", *about, part, footnote, condition, cost, personal)
+
+
+def _may_share(run: Run) -> str | None:
+    """What the answers that a run of `plt adapt` was shown were not kept apart from questions by.
+
+    An answer that holds a question's very responses tells a model that remembers what to say.
+    """
+    apart = run.record.get("apart")
+    if run.identity.command != "adapt" or apart is None:
+        return None
+    shared = [f"{unit}s" for unit in ("group", "response") if unit not in apart]
+    if not shared:
+        return None
+    return (
+        f"answers that were shown of a person may share {' and '.join(shared)} with that person's"
+        " questions, so what is gained may be memory"
+    )
 
 
 def _read(source: Source | pl.DataFrame) -> tuple[pl.DataFrame, Meta, str]:

@@ -54,7 +54,7 @@ class Learner:
         method: Registry name.
         seeds: Those of its shots.
         after: Number of answers to what it said; 0 is always there.
-        flat: Whether no answer changes anything.
+        flat: Whether no answer changes anything; a run that was shown none may learn from some.
     """
 
     name: str
@@ -125,7 +125,8 @@ def read_learner(entry: Entry, keys: pl.DataFrame) -> Learner:
             _margins(own, keys), wrong
         )
     seeds = tuple(sorted(int(seed) for seed in scores["seed"].unique()))
-    return Learner(entry.name, entry.method, seeds, after, flat=set(after) == {0})
+    flat = entry.personal is False and set(after) == {0}
+    return Learner(entry.name, entry.method, seeds, after, flat)
 
 
 def _order(item: tuple[tuple[object, ...], pl.DataFrame]) -> tuple[bool, int]:

@@ -23,13 +23,15 @@ def claims(found: Adaptation) -> list[str]:
             f"The runs drew their shots from the seeds {seeds}: they were not shown the same"
             " answers."
         )
-    return sentences
+    return sentences + [f"Footnote: {note}." for note in found.footnotes]
 
 
 def _of(curve: Curve) -> list[str]:
     later = [point for point in curve.points if point.size != 0]
     if curve.flat:
         return [f"{curve.name} learns nothing of new people: it is one line for all of them."]
+    if not later:
+        return [f"{curve.name} has no scores after any answers: what it learns is not known here."]
     unknown = [
         point for point in later if point.own is None or side(point.own.together) == "unknown"
     ]
@@ -67,8 +69,12 @@ def _nothing_said(curve: Curve, unknown: list[Point]) -> str:
 
 
 def _open(curve: Curve, found: list[Point]) -> str:
-    seen = [f"{100 * p.power.smallest:.1f}" for p in found if p.power is not None]
+    powered = [p for p in found if p.power is not None]
+    seen = [f"{100 * p.power.smallest:.1f}" for p in powered if p.power and p.power.smallest <= 1]
     text = f"{curve.name}: no detectable gain over its own generic user {_sizes(found)}"
+    blind = [p for p in powered if p.power and p.power.smallest > 1]
+    if blind:
+        text += f", where no gain is large enough to be seen {_sizes(blind)}"
     if not seen:
         return f"{text}."
     return (

@@ -112,6 +112,7 @@ class Adaptation:
         n_judgements: Questions with a side.
         n_ties: Ties left out.
         seeds: Of the shots; more than one means that runs were not shown the same answers.
+        footnotes: What a reader must know of the split, and of what was shown, with whose runs.
     """
 
     curves: tuple[Curve, ...]
@@ -121,6 +122,7 @@ class Adaptation:
     n_judgements: int
     n_ties: int
     seeds: tuple[int, ...]
+    footnotes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,18 @@ def adaptation(entries: Sequence[Entry]) -> Adaptation:
         n_judgements=rows.margin.size,
         n_ties=rows.n_ties,
         seeds=tuple(sorted({seed for one in learners for seed in one.seeds})),
+        footnotes=_footnotes(entries),
+    )
+
+
+def _footnotes(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """Each footnote once, with the runs that it is of where others have another or none."""
+    notes = dict.fromkeys(entry.footnote for entry in entries if entry.footnote)
+    if all(entry.footnote in notes for entry in entries) and len(notes) == 1:
+        return tuple(note for note in notes if note)
+    return tuple(
+        f"{', '.join(entry.name for entry in entries if entry.footnote == note)}: {note}"
+        for note in notes
     )
 
 

@@ -68,9 +68,11 @@ class Entry:
         method: Registry name.
         run_id: The run.
         scores: Its `scores/1` table, controls included.
-        footnote: What a reader must know about its split: a paper's protocol that leaks.
+        footnote: What a reader must know about its split: a paper's protocol that leaks, or what
+            answers and questions of new people may share.
         condition: What its run was made under.
         cost: What it took.
+        personal: Whether its method can learn anything of one person; None where nobody knows it.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Entry:
     footnote: str | None = None
     condition: Condition = field(default_factory=Condition)
     cost: Cost = field(default_factory=Cost)
+    personal: bool | None = None
 
 
 def named(entries: Sequence[Entry]) -> list[Entry]:

@@ -35,13 +35,20 @@ def adaptation_blocks(found: Adaptation) -> tuple[Block, ...]:
     blocks: list[Block] = []
     for title, name in TABLES:
         blocks.append(_figures_table(found, title, name))
-    blocks.append(_gains_table(found, "gain over its own generic user (points of accuracy)", _own))
+    if set(found.sizes) != {0}:
+        blocks += _gains(found)
+    return (*blocks, Line(_ground(found)), *(Line(sentence) for sentence in claims(found)))
+
+
+def _gains(found: Adaptation) -> list[Block]:
+    title = "gain over its own generic user (points of accuracy)"
+    blocks: list[Block] = [_gains_table(found, title, _own)]
     if found.vanilla is not None:
         title = f"gain over {found.vanilla} (points of accuracy)"
         blocks.append(_gains_table(found, title, lambda point: points(point.over_vanilla)))
     blocks.append(_gains_table(found, "own minus another new person (points)", _part))
     blocks.append(_gains_table(found, "users harmed: named, of those tested, at least", _harmed))
-    return (*blocks, Line(_ground(found)), *(Line(sentence) for sentence in claims(found)))
+    return blocks
 
 
 def _sizes(found: Adaptation) -> tuple[Size, ...]:

@@ -7,7 +7,7 @@ of the file nor any other person changes them.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
@@ -22,6 +22,8 @@ from plt.errors import DataError, UsageError
 Apart: TypeAlias = Literal["auto", "group", "response", "pair"]
 APART: tuple[Apart, ...] = get_args(Apart)
 MAX_DRAWS = 1000
+MAX_SHOTS = 2**32 - 1
+"""What the column `n_shots` of a scores table can hold."""
 UNASKED = "of a person who is asked nothing"
 ALL = None
 """Stands for all answers that a person gave, in the place of a number of shots."""
@@ -107,7 +109,24 @@ def parse_shots(text: str) -> tuple[int, ...]:
             problems=problems,
             hint="--n-shots 0,5,10,30,100,300",
         )
+    check_shots(parts)
     return tuple(sorted({int(part) for part in parts}))
+
+
+def check_shots(n_shots: Iterable[int | str]) -> None:
+    """Refuses numbers of answers, or their digits, that no table can hold.
+
+    Raises:
+        UsageError: Some are too large; all of them are listed.
+    """
+    digits = [str(n).lstrip("0") for n in n_shots]
+    large = [n for n in digits if len(n) > len(str(MAX_SHOTS)) or int(n or 0) > MAX_SHOTS]
+    if large:
+        raise UsageError(
+            f"nobody gives more than {MAX_SHOTS:,} answers",
+            problems=[f"--n-shots {n[:30]}{'...' if len(n) > 30 else ''}" for n in large],
+            hint="--n-shots 0,5,10,30,100,300",
+        )
 
 
 def check_apart(text: str) -> Apart:

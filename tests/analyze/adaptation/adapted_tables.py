@@ -19,6 +19,8 @@ def entry(
     wrong: Mapping[int, Margins] | None = None,
     *,
     seed: int = 0,
+    personal: bool | None = None,
+    footnote: str | None = None,
 ) -> Entry:
     """Users x questions; every question is a prompt of its own, asked of everybody.
 
@@ -29,13 +31,16 @@ def entry(
             margins are NaN has no scores.
         wrong: The same under the wrong-user control.
         seed: Of the shots.
+        personal: Whether its method can learn of one person.
+        footnote: What a reader must know.
     """
     frames = []
     for control, table in ((None, margins), ("wrong-user", wrong or {})):
         for size, drawn in table.items():
             for draw, values in enumerate(drawn):
                 frames.append(_pass(name, label, values, size, draw, control, seed))
-    return Entry(name, name, f"run of {name}", pl.concat(frames))
+    run_id = f"run of {name}"
+    return Entry(name, name, run_id, pl.concat(frames), footnote=footnote, personal=personal)
 
 
 def _pass(

@@ -92,7 +92,10 @@ def test_a_run_that_learns_nothing_is_a_line_over_the_people_of_each_size() -> N
     generic, after = margins(label, 0.2, 1, 1), margins(label, 1.0, 2, 2)
     after[:, :12] = np.nan
     found = adaptation(
-        [entry("a", label, {0: generic, 5: after}), entry("bradley-terry", label, {0: generic})]
+        [
+            entry("a", label, {0: generic, 5: after}),
+            entry("bradley-terry", label, {0: generic}, personal=False),
+        ]
     )
     assert [curve.name for curve in found.curves] == ["bradley-terry", "a"]
     vanilla, learner = (curve.at(5) for curve in found.curves)
@@ -105,6 +108,49 @@ def test_a_run_that_learns_nothing_is_a_line_over_the_people_of_each_size() -> N
     assert learner.over_vanilla is not None
     assert learner.own is not None
     assert learner.over_vanilla.interval.value == learner.own.interval.value
+
+
+@pytest.mark.parametrize("personal", [True, None])
+def test_a_run_that_was_shown_no_answers_has_no_figure_after_some(personal: bool | None) -> None:
+    """Nobody has measured what it would learn: it is no line, and not said to learn nothing."""
+    label = labels()
+    shown = entry("a", label, {0: margins(label, 0.2, 1, 1), 5: margins(label, 1.0, 2, 2)})
+    unshown = entry("b", label, {0: margins(label, 0.2, 1, 3)}, personal=personal)
+    for found in (adaptation([shown, unshown]), adaptation([unshown])):
+        curve = next(each for each in found.curves if each.name == "b")
+        assert [point.size for point in curve.points] == [0]
+        assert not curve.flat
+        said = [text for text in claims(found) if text.startswith("b ")]
+        assert said == ["b has no scores after any answers: what it learns is not known here."]
+        assert plot_adaptation(found, "svg")
+    titles = [each.title for each in adaptation_blocks(found) if isinstance(each, Table)]
+    assert not [title for title in titles if title and "gain" in title]
+
+
+def test_no_gain_of_more_than_a_hundred_points_is_called_visible() -> None:
+    """One person and four questions: accuracy cannot rise by as much as could have been seen."""
+    label = np.array([[1.0, 0.0, 1.0, 0.0]])
+    generic = np.array([[[1.0, 1.0, -1.0, 1.0]]])
+    after = np.array([[[1.0, -1.0, -1.0, -1.0]], [[-1.0, -1.0, -1.0, 1.0]]])
+    found = adaptation([entry("a", label, {0: generic, 5: after})])
+    point = found.curves[0].at(5)
+    assert point is not None
+    assert point.power is not None
+    assert point.power.smallest > 1
+    assert claims(found)[0] == (
+        "a: no detectable gain over its own generic user after 5, where no gain is large enough to"
+        " be seen after 5."
+    )
+
+
+def test_footnotes_are_said_with_the_runs_that_they_are_of() -> None:
+    label = labels()
+    tables: dict[int | None, Margins] = {0: margins(label, 0.2, 1, 1), 5: margins(label, 1.0, 2, 2)}
+    one, two = (entry(name, label, tables, footnote="they share responses") for name in "ab")
+    other = entry("c", label, tables)
+    assert claims(adaptation([one, two]))[-1] == "Footnote: they share responses."
+    assert claims(adaptation([one, two, other]))[-1] == "Footnote: a, b: they share responses."
+    assert not [text for text in claims(adaptation([other])) if "Footnote" in text]
 
 
 def test_every_loss_is_said_and_what_is_open_says_what_could_have_been_seen() -> None:

@@ -239,6 +239,8 @@ def test_runs_of_different_tables_have_no_people_in_common(here: Path, capfd: Ca
     ("line", "said"),
     [
         (["--n-shots", "5,many"], "'many' is no number of answers"),
+        (["--n-shots", "5,4294967296"], "--n-shots 4294967296"),
+        (["--n-shots", "9" * 5000], "nobody gives more than 4,294,967,295 answers"),
         (["--apart", "user"], "known are auto, group, response, pair"),
         (["--draws", "5000"], "--draws is 5000, expected 1 to 1000"),
         (["t.parquet", "--data", "t.parquet"], "two tables are given"),
@@ -254,6 +256,34 @@ def test_what_makes_no_sense_is_refused(
 def test_what_is_no_run_is_refused(here: Path, capfd: Captured) -> None:
     assert "is no run" in refused(capfd, ".")
     assert "is no run" in refused(capfd, "nothing")
+    assert "t.parquet is no run: it is a file" in refused(capfd, "t.parquet")
+
+
+@pytest.mark.parametrize("n_shots", ["0", "5000"])
+def test_no_answers_are_no_reason_to_say_that_a_run_learns_nothing(
+    here: Path, capfd: Captured, n_shots: str
+) -> None:
+    paths = [trained(capfd), trained(capfd, method="length")]
+    assert main(["adapt", *paths, "--n-shots", n_shots]) == 0
+    said = capfd.readouterr().err
+    assert "random has no scores after any answers" in said
+    assert "random learns nothing" not in said
+    assert "length learns nothing of new people" in said
+
+
+def test_what_answers_and_questions_share_is_said_in_every_report(
+    here: Path, capfd: Captured
+) -> None:
+    """Told when the run is made, and not forgotten when its table is shown again."""
+    run = trained(capfd)
+    said = "may share groups and responses with that person's questions"
+    assert main(["adapt", run, "--n-shots", "0,5", "--apart", "pair"]) == 0
+    made = capfd.readouterr()
+    assert said in " ".join(made.err.split())
+    assert main(["report", made.out.strip()]) == 0
+    assert said in capfd.readouterr().out
+    assert main(["adapt", run, "--n-shots", "0,5", "--apart", "group"]) == 0
+    assert "Footnote" not in capfd.readouterr().err
 
 
 def test_contradictions_ties_and_one_side_are_adapted_to(here: Path, capfd: Captured) -> None:
