@@ -165,7 +165,7 @@ METHODS: dict[str, MethodCard] = {
     "vpl": MethodCard(
         target="plt.train.methods.in_context.vpl:Vpl",
         config="plt.train.methods.in_context.vpl:Config",
-        summary="a reward that reads a latent vector, encoded from the user's judgements",
+        summary="a reward that reads a latent vector, encoded from judgements; weak by default",
         paper="Poddar et al. 2024",
         personal=True,
         scores="margin",
@@ -179,6 +179,7 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         scores="margin",
         aliases=("group-preference-optimization",),
+        few_answers=False,
     ),
     "sft": MethodCard(
         target="plt.train.methods.policies.sft:Sft",

@@ -102,3 +102,51 @@ def simulated() -> Preferences:
         user_id=pl.when(~is_one).then("user_id"),
     )
     return replace(prefs, votes=votes.select(prefs.votes.columns))
+
+
+N_SEEN, N_NEW, PAIRS_EACH = 40, 60, 40
+
+
+@functools.cache
+def newcomers(seed: int = 0) -> Preferences:
+    """40 people to learn from and 60 newcomers, 40 pairs each out of 60, of a shared kind.
+
+    How much somebody likes the warm answer is a person's own: log-odds from -3 to 3, uniform. So
+    few are certain, and whoever is believed after one answer may be wrong. Pairs are split 30, 9
+    and 21; a newcomer's training pairs are what may be told of them.
+    """
+    rng = np.random.default_rng(seed)
+    topics = [f"{place}{topic}" for place in ("", "old ") for topic in TOPICS]
+    split = ["train"] * 30 + ["val"] * 9 + ["test"] * 21
+    order = rng.permutation(len(topics))
+    rows = []
+    for user in range(N_SEEN + N_NEW):
+        taste = rng.uniform(-3, 3)
+        for pair in sorted(rng.permutation(len(topics))[:PAIRS_EACH]):
+            topic = topics[pair]
+            rows.append(
+                {
+                    "prompt": [{"role": "user", "content": f"Tell me about {topic}."}],
+                    "response_1": WARM[pair % 3].format(topic),
+                    "response_2": DRY[pair % 3].format(topic),
+                    "label": float(rng.random() < 1 / (1 + np.exp(-taste))),
+                    "user_id": f"person {user:03d}",
+                    "split": split[order[pair]],
+                    "user_split": "unseen" if user >= N_SEEN else "seen",
+                }
+            )
+    return build(pl.DataFrame(rows, infer_schema_length=None), Meta(dataset="newcomers"))
+
+
+def without_validation(prefs: Preferences) -> Preferences:
+    """The same, every validation row one more to learn from."""
+    split = prefs.votes["split"].cast(pl.String).replace("val", "train")
+    votes = prefs.votes.with_columns(split=split.cast(prefs.votes.schema["split"]))
+    return replace(prefs, votes=votes)
+
+
+def noise(prefs: Preferences, seed: int = 0) -> Preferences:
+    """The same, every label a coin."""
+    coins = np.random.default_rng(seed).integers(0, 2, prefs.votes.height)
+    label = pl.Series(coins).cast(prefs.votes.schema["label"])
+    return replace(prefs, votes=prefs.votes.with_columns(label=label))

@@ -72,10 +72,17 @@ def _methods() -> Listing:
     from plt.train.registry import METHODS
 
     rows: list[tuple[str, ...]] = [
-        (name, card.kind, card.summary, card.paper, "yes" if card.personal else "no")
+        (
+            name,
+            card.kind,
+            card.summary,
+            card.paper,
+            "yes" if card.personal else "no",
+            "-" if not card.personal else "yes" if card.few_answers else "no: may harm newcomers",
+        )
         for name, card in METHODS.items()
     ]
-    return ("name", "kind", "summary", "paper", "personal"), rows
+    return ("name", "kind", "summary", "paper", "personal", "few answers"), rows
 
 
 def _metrics() -> Listing:

@@ -1,12 +1,12 @@
 """Learning to read a history: in every step a part of each person's judgements explains the rest.
 
 What a step draws of a person depends on the seed and the person's name alone. The judgements that
-are read and those that are predicted never show the same text.
+are read and those that are predicted never show the same text. How many are read is drawn anew each
+time, from none to what is possible.
 """
 
-import copy
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,15 +17,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from plt.errors import FailedError
-from plt.train.heads.ridge import MIN_VALIDATION_ROWS
 from plt.train.in_context.history import ContextScorer, History, JudgedRows, Pairs
 from plt.train.in_context.settings import ContextSettings
 from plt.train.method import IntArray, Progress
 
 EMPTY_SHARE = 0.125
 """How often a person is shown without history: that is how the population is learnt."""
-CHECKS = 20
-"""How often validation rows are looked at."""
 WARMUP = 0.03
 MAX_NORM = 1.0
 
@@ -76,40 +73,19 @@ class ContextNetwork(ContextScorer, Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """How a fit ended.
-
-    Attributes:
-        how: For the notes of a run.
-        kept: After which step the weights were kept.
-    """
-
-    how: str
-    kept: Moment
-
-
 class Episodes:
     """What of people's judgements is read and what is predicted, drawn step by step.
 
     Args:
         history: The training judgements.
-        held_out: The validation judgements; people without a training judgement do not count.
         settings: How much a step has.
         seed: Of the draws.
     """
 
-    def __init__(
-        self,
-        history: History,
-        held_out: History,
-        settings: ContextSettings,
-        seed: int,
-    ) -> None:
+    def __init__(self, history: History, settings: ContextSettings, seed: int) -> None:
         self.history = history
-        self.held_out = held_out
         self.settings = settings
-        self.rows, self.later = (JudgedRows.of(part, torch.float32) for part in (history, held_out))
+        self.rows = JudgedRows.of(history, torch.float32)
         self._order = np.random.default_rng(np.random.SeedSequence([seed, 0]))
         self._draws = [
             np.random.default_rng(
@@ -134,58 +110,59 @@ class Episodes:
     def draw(self, user: int) -> tuple[IntArray, IntArray]:
         """Rows of users[user] to read and rows to predict, no text in both.
 
-        How many are read is uniform from 1 to what is possible, or 0 with `EMPTY_SHARE`. Where
-        people saw the same text again and again, fewer are predicted so that enough can be read.
+        How many are read is `mixed_size` of what is possible (uniform without `few_as_many`), or 0
+        with `EMPTY_SHARE`.
         """
         rng, rows = self._draws[user], self.history.rows(user)
-        mixed = rng.permutation(rows)
+        shows = np.stack([self.history.a[rows], self.history.b[rows]], axis=1)
         most = min(self.settings.n_context, len(rows) - 1)
-        wanted = 0 if most == 0 or rng.random() < EMPTY_SHARE else int(rng.integers(1, most + 1))
-        n_targets = min(self.settings.n_targets, len(rows) - min(wanted, 1))
-        while True:
-            predicted, rest = mixed[:n_targets], mixed[n_targets:]
-            read = rest[~self._shown(rest, self._texts(predicted))]
-            if len(read) >= wanted or n_targets == 1:
-                break
-            n_targets = (n_targets + 1) // 2
-        read = read[:wanted]
-        # Of the others, all that show nothing of what is read can be predicted too.
-        apart = mixed[~self._shown(mixed, self._texts(read))]
-        return read, apart[: self.settings.n_targets]
+        wanted = 0
+        if most and rng.random() >= EMPTY_SHARE:
+            log = self.settings.few_as_many
+            wanted = mixed_size(rng, most) if log else int(rng.integers(1, most + 1))
+        read, predicted = parted(rng, shows, wanted, self.settings.n_targets)
+        return rows[read], rows[predicted]
 
-    def validation(self) -> Iterator[tuple[Pairs, Pairs]]:
-        """All training judgements of everybody as context, the validation judgements as targets.
 
-        Training judgements that show a text of the person's validation judgements are left out.
-        """
-        whose = {user: code for code, user in enumerate(self.history.users)}
-        place = {digest.tobytes(): code for code, digest in enumerate(self.history.digests)}
-        known = np.array(
-            [place.get(digest.tobytes(), -1) for digest in self.held_out.digests], dtype=np.int64
-        )
-        read, predicted = [], []
-        for code, user in enumerate(self.held_out.users):
-            if user not in whose:
-                continue
-            rows, targets = self.history.rows(whose[user]), self.held_out.rows(code)
-            texts = known[np.concatenate([self.held_out.a[targets], self.held_out.b[targets]])]
-            read.append(rows[~self._shown(rows, texts[texts >= 0])])
-            predicted.append(targets)
-        step = self.settings.people_per_step
-        for start in range(0, len(read), step):
-            yield (
-                self.rows.pairs(read[start : start + step]),
-                self.later.pairs(predicted[start : start + step]),
-            )
+def mixed_size(rng: np.random.Generator, most: int) -> int:
+    """How many judgements to read, from 1 to `most`: few as often as many (log-uniform)."""
+    return min(most, int((most + 1) ** rng.random()))
 
-    def _texts(self, rows: IntArray) -> IntArray:
-        return np.concatenate([self.history.a[rows], self.history.b[rows]])
 
-    def _shown(self, rows: IntArray, texts: IntArray) -> NDArray[np.bool_]:
-        """Which of the rows show one of these texts."""
-        mark = np.zeros(len(self.history.digests), dtype=bool)
-        mark[texts] = True
-        return mark[self.history.a[rows]] | mark[self.history.b[rows]]
+def parted(
+    rng: np.random.Generator, shows: IntArray, wanted: int, n_targets: int
+) -> tuple[IntArray, IntArray]:
+    """Divides one person's judgements into some to read and some to predict, no text in both.
+
+    Where the person saw the same text again and again, fewer are predicted so that enough can be
+    read.
+
+    Args:
+        rng: Draws which.
+        shows: The two texts of each of n judgements, shape (n, 2).
+        wanted: How many to read, at most.
+        n_targets: How many to predict, at most.
+
+    Returns:
+        Positions to read, at most `wanted`, and positions to predict, at least one.
+    """
+    mixed = rng.permutation(len(shows))
+    size = min(n_targets, len(shows) - min(wanted, 1))
+    while True:
+        predicted, rest = mixed[:size], mixed[size:]
+        read = rest[~_shown(shows[rest], shows[predicted])]
+        if len(read) >= wanted or size == 1:
+            break
+        size = (size + 1) // 2
+    read = read[:wanted]
+    # Of the others, all that show nothing of what is read can be predicted too.
+    apart = mixed[~_shown(shows[mixed], shows[read])]
+    return read, apart[:n_targets]
+
+
+def _shown(shows: IntArray, others: IntArray) -> NDArray[np.bool_]:
+    """Which of n judgements, texts (n, 2), show a text of the others, (m, 2)."""
+    return np.asarray((shows[:, :, None] == others.reshape(-1)).any(axis=(1, 2)))
 
 
 def pair_loss(margins: Tensor, targets: Pairs) -> Tensor:
@@ -201,14 +178,23 @@ def rate(done: float) -> float:
     return (1 + math.cos(math.pi * (done - WARMUP) / (1 - WARMUP))) / 2
 
 
-def learn(network: ContextNetwork, episodes: Episodes, seed: int, progress: Progress) -> Learnt:
-    """Trains a network and leaves it in float64, with the weights of the least validation loss.
+def learn(
+    network: ContextNetwork,
+    episodes: Episodes,
+    epochs: int,
+    seed: int,
+    progress: Progress,
+    look: Callable[[int], None] = lambda epoch: None,
+) -> None:
+    """Trains a network for some epochs.
 
     Args:
         network: A `ContextNetwork`, float32.
         episodes: What it learns from.
+        epochs: Passes over the people, over which the learning rate rises and falls.
         seed: Of the network's own noise.
         progress: Called once an epoch.
+        look: Called after each epoch with how many are done.
 
     Raises:
         FailedError: The objective is no number.
@@ -221,13 +207,7 @@ def learn(network: ContextNetwork, episodes: Episodes, seed: int, progress: Prog
         weight_decay=settings.weight_decay,
         fused=True,
     )
-    validation = list(episodes.validation())
-    n_validation = sum(int(targets.present.sum()) for _, targets in validation)
-    enough = n_validation >= MIN_VALIDATION_ROWS
-    epochs = settings.epochs or settings.default_epochs[enough]
-    every = max(1, epochs // CHECKS)
     now = Moment(0, epochs * episodes.steps_an_epoch)
-    best: tuple[float, Moment, dict[str, Any]] | None = None
     for epoch in range(epochs):
         progress("learning to read histories", epoch, epochs)
         for context, targets in episodes.epoch():
@@ -241,27 +221,4 @@ def learn(network: ContextNetwork, episodes: Episodes, seed: int, progress: Prog
             now = replace(now, step=now.step + 1)
         if not math.isfinite(objective.item()):
             raise FailedError(f"the fit left the numbers: its objective is {objective.item()}")
-        if enough and (epoch + 1) % every == 0:
-            loss = validation_loss(network, validation)
-            if best is None or loss < best[0]:
-                best = (loss, now, copy.deepcopy(network.state_dict()))
-    how = f"weights of the last of {epochs} epochs"
-    if best is not None:
-        _, now, weights = best
-        network.load_state_dict(weights)
-        epoch = now.step // episodes.steps_an_epoch
-        how = f"weights of epoch {epoch} of {epochs}, where validation loss was least"
-    network.double().requires_grad_(False)
-    return Learnt(how, now)
-
-
-def validation_loss(network: ContextNetwork, validation: Sequence[tuple[Pairs, Pairs]]) -> float:
-    """Mean cross-entropy over all validation judgements."""
-    lost, n = 0.0, 0
-    with torch.no_grad():
-        for context, targets in validation:
-            size = int(targets.present.sum())
-            margins = network.margins(context, targets.a, targets.b)
-            lost += size * float(pair_loss(margins, targets))
-            n += size
-    return lost / n
+        look(epoch + 1)

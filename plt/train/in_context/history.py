@@ -40,6 +40,10 @@ class Pairs:
         """The same pairs, every judgement turned round."""
         return type(self)(self.a, self.b, 1 - self.label, self.present)
 
+    def nothing(self) -> Self:
+        """No pair of the same B people."""
+        return type(self)(self.a[:, :0], self.b[:, :0], self.label[:, :0], self.present[:, :0])
+
 
 def points_of(a: Tensor, b: Tensor, points: Points) -> tuple[Tensor, Tensor]:
     """Features of the two responses of pairs, (..., d), as `ContextSettings.points` says."""
@@ -99,6 +103,20 @@ class History:
     def rows(self, user: int) -> IntArray:
         """The judgements of users[user]."""
         return np.arange(self.starts[user], self.starts[user + 1])
+
+    def of_users(self, kept: NDArray[np.bool_]) -> Self:
+        """The judgements of the people whom `kept`, shape (U,), marks; the texts stay."""
+        sizes = np.diff(self.starts)
+        rows = np.repeat(kept, sizes)
+        return type(self)(
+            users=tuple(user for user, keep in zip(self.users, kept, strict=True) if keep),
+            starts=_starts(sizes[kept]),
+            a=self.a[rows],
+            b=self.b[rows],
+            label=self.label[rows],
+            digests=self.digests,
+            vectors=self.vectors,
+        )
 
     def with_users(self, others: "History") -> Self:
         """A copy that knows the users of `others` too, by their judgements there alone."""

@@ -9,14 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from plt.train.in_context.episodes import ContextNetwork, Episodes, Learnt, learn
+from plt.train.in_context.chosen import Judges, fit_chosen, trust
+from plt.train.in_context.episodes import ContextNetwork, Moment
 from plt.train.in_context.history import History, JudgedRows, Pairs, Units
 from plt.train.in_context.settings import ContextSettings
 from plt.train.judgements import text_digests
 from plt.train.method import FloatArray, IntArray, Judgements, Progress, Texts
 
-ROWS_AT_ONCE = 64
-"""Pairs whose histories differ, in one pass: each needs a copy of the history's features."""
+FLOATS_AT_ONCE = 2**22
+"""Of features that stand in one table: pairs whose histories differ need a copy of each."""
 PAIRS_AT_ONCE = 4096
 """Pairs of one history, in one pass."""
 
@@ -31,11 +32,15 @@ class ContextModel(Generic[Network]):
         network: Float64.
         history: What each person judged.
         units: Those of the features.
+        shrinkage: After how many judgements half of what was read is believed (`trust`).
+        n_read: Judgements of a person that are read, at most.
     """
 
     network: Network
     history: History
     units: Units
+    shrinkage: float
+    n_read: int
 
     def margins(
         self,
@@ -75,21 +80,36 @@ class ContextModel(Generic[Network]):
                     found[mine] = scoring.of_nobody(*every)[which.reshape(-1)[mine]]
         return np.where(a <= b, 1.0, -1.0) * found[place.reshape(-1)]
 
-    def knowing(self, judgements: Judgements, vectors: NDArray[np.float32]) -> Self:
-        """A copy that also knows those who made these judgements, by these alone."""
+    def knowing(
+        self, judgements: Judgements, vectors: NDArray[np.float32], notes: Sequence[str]
+    ) -> tuple[Self, tuple[str, ...]]:
+        """A copy that also knows those who made these judgements, by these alone, and its notes."""
         others = History.of(judgements, self.units(vectors).float().numpy())
-        return replace(self, history=self.history.with_users(others))
+        grown = replace(self, history=self.history.with_users(others))
+        return grown, (*(note for note in notes if note not in self.unread()), *grown.unread())
 
     def contexts(self) -> Iterator[Pairs]:
         """All that is known of each person, one after another."""
         rows = JudgedRows.of(self.history, torch.float64)
         for code in range(len(self.history.users)):
-            yield rows.pairs([self.history.rows(code)])
+            yield rows.pairs([self.read(code)])
+
+    def read(self, user: int) -> IntArray:
+        """The judgements of users[user] that scoring reads: the first `n_read`."""
+        return self.history.rows(user)[: self.n_read]
+
+    def unread(self) -> tuple[str, ...]:
+        """Who judged more than is read, in a note; none where nobody did."""
+        many = int((np.diff(self.history.starts) > self.n_read).sum())
+        if not many:
+            return ()
+        return (f"of {many} people only {self.n_read} judgements each are read: --set n_read=...",)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `plt.train.artifact` writes; the names of the users go to its JSON."""
         weights = {f"network.{n}": v.numpy() for n, v in self.network.state_dict().items()}
-        return weights | self.history.arrays() | self.units.arrays()
+        chosen = {"shrinkage": np.array([self.shrinkage])}
+        return weights | self.history.arrays() | self.units.arrays() | chosen
 
     @classmethod
     def from_arrays(
@@ -97,6 +117,7 @@ class ContextModel(Generic[Network]):
         arrays: Mapping[str, NDArray[Any]],
         users: Sequence[str],
         make: Callable[[int], Network],
+        n_read: int,
     ) -> Self:
         """The inverse of `arrays`; `make` gives a network for features of a width."""
         units = Units.from_arrays(arrays)
@@ -105,7 +126,8 @@ class ContextModel(Generic[Network]):
             {name: torch.from_numpy(arrays[f"network.{name}"]) for name in network.state_dict()}
         )
         network.double().requires_grad_(False)
-        return cls(network, History.from_arrays(arrays, users), units)
+        history = History.from_arrays(arrays, users)
+        return cls(network, history, units, float(arrays["shrinkage"][0]), n_read)
 
 
 def fit_context_model(
@@ -115,7 +137,7 @@ def fit_context_model(
     settings: ContextSettings,
     seed: int,
     progress: Progress,
-) -> tuple[ContextModel[Network], Learnt]:
+) -> tuple[ContextModel[Network], Moment, tuple[str, ...]]:
     """Trains a network on the training judgements of all people who are named.
 
     Args:
@@ -125,15 +147,19 @@ def fit_context_model(
         settings: How long, on how much.
         seed: Of the draws.
         progress: Called once an epoch.
+
+    Returns:
+        The model, how far its fit went, and how that came about.
     """
     train = judgements.select(~judgements.validation)
     units = Units.of(train, vectors, settings.components)
     seen = units(vectors).float().numpy()
     history = History.of(train, seen)
-    held_out = History.of(judgements.select(judgements.validation), seen)
     network = make(units.width)
-    learnt = learn(network, Episodes(history, held_out, settings, seed), seed, progress)
-    return ContextModel(network, history, units), learnt
+    judges = Judges.of(judgements, seen, settings, seed)
+    choice = fit_chosen(network, judges, settings, seed, progress)
+    model = ContextModel(network, history, units, choice.shrinkage, settings.n_read)
+    return model, choice.kept, (choice.how, *model.unread())
 
 
 class _Scoring:
@@ -142,7 +168,7 @@ class _Scoring:
     def __init__(
         self, model: ContextModel[Any], texts: Texts, vectors: NDArray[np.float32]
     ) -> None:
-        self.network, self.history = model.network, model.history
+        self.model, self.network, self.history = model, model.network, model.history
         self.known = JudgedRows.of(model.history, torch.float64)
         self.phi = model.units(vectors)
         # After an adaptation a digest can stand twice; the last place then counts for both.
@@ -160,23 +186,26 @@ class _Scoring:
 
     def of_user(self, user: int, a: IntArray, b: IntArray) -> FloatArray:
         """Margins of R pairs, shape (R,); each leaves out the judgements that show its texts."""
-        rows = self.history.rows(user)
+        rows = self.model.read(user)
         context = self.known.pairs([rows])
         shown = self.same[np.stack([self.history.a[rows], self.history.b[rows]])]
-        margins = np.zeros(len(a))
+        margins, n = np.zeros(len(a)), np.full(len(a), float(len(rows)))
         apart = np.ones(len(a), dtype=bool)
-        for start in range(0, len(a), ROWS_AT_ONCE):
-            asked = self.text[np.stack([a, b])[:, start : start + ROWS_AT_ONCE]]
+        at_once = max(1, FLOATS_AT_ONCE // (2 * max(len(rows), 1) * self.phi.shape[1]))
+        for start in range(0, len(a), at_once):
+            asked = self.text[np.stack([a, b])[:, start : start + at_once]]
             shows = (shown[:, None, None] == asked[None, :, :, None]).any(axis=(0, 1))
             near = np.flatnonzero(shows.any(axis=1))
             if len(near):
                 rows_near = start + near
                 apart[rows_near] = False
+                n[rows_near] -= shows[near].sum(axis=1)
                 left = without(context, torch.from_numpy(shows[near]))
                 one, other = a[rows_near, None], b[rows_near, None]
                 margins[rows_near] = self._margins(left, one, other)[:, 0]
         margins[apart] = self._margins(context, a[None, apart], b[None, apart])[0]
-        return margins
+        unread = self.of_nobody(a, b)
+        return np.asarray(unread + trust(n, self.model.shrinkage) * (margins - unread))
 
     def _margins(self, context: Pairs, a: IntArray, b: IntArray) -> FloatArray:
         """Margins (B, K) of K pairs a person; texts (B, K)."""

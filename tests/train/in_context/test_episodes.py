@@ -1,6 +1,7 @@
 """Histories and what is drawn from them: nothing that is predicted can be read."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from numpy.typing import NDArray
 from plt.data.tables.preferences import Preferences
 from plt.errors import FailedError
 from plt.train.heads.small_networks import Scaling
-from plt.train.in_context.episodes import EMPTY_SHARE, Episodes, Moment, learn, rate
+from plt.train.in_context.episodes import (
+    EMPTY_SHARE,
+    Episodes,
+    Moment,
+    learn,
+    mixed_size,
+    rate,
+)
 from plt.train.in_context.history import History, JudgedRows, Pairs, Units
 from plt.train.in_context.settings import ContextSettings
 from plt.train.judgements import distinct_texts, read_judgements, text_digests
@@ -30,9 +38,8 @@ def history(prefs: Preferences) -> History:
     return History.of(judgements, vectors(judgements))
 
 
-def episodes(people: History, held_out: Preferences | None = None, seed: int = 0) -> Episodes:
-    later = history(held_out if held_out is not None else table([(None, "x", "y", 1.0)]))
-    return Episodes(people, later, SETTINGS, seed)
+def episodes(people: History, seed: int = 0) -> Episodes:
+    return Episodes(people, SETTINGS, seed)
 
 
 def texts_of(people: History, rows: np.ndarray) -> set[int]:
@@ -85,14 +92,14 @@ def test_an_epoch_shows_everybody_once() -> None:
     assert max(shown) <= 2
 
 
-def test_validation_leaves_out_what_shows_its_texts_and_people_without_training() -> None:
-    people = history(
-        table([("u", "one", "two", 1.0), ("u", "two", "six", 1.0), ("u", "ten", "six", 0.0)])
-    )
-    held_out = table([("u", "one", "new", 1.0), ("stranger", "one", "ten", 1.0)], split="val")
-    ((context, targets),) = episodes(people, held_out).validation()
-    assert context.present.sum() == 2
-    assert targets.present.sum() == 1
+def test_few_judgements_are_read_as_often_as_many() -> None:
+    """Log-uniform from 1 to 63: one sixth of the draws in each doubling, chances exact."""
+    rng = np.random.default_rng(0)
+    drawn = np.array([mixed_size(rng, 63) for _ in range(6000)])
+    assert (drawn.min(), drawn.max()) == (1, 63)
+    octaves = np.bincount(np.floor(np.log2(drawn)).astype(int)) / 6000
+    assert octaves == pytest.approx([1 / 6] * 6, abs=0.02)
+    assert {mixed_size(rng, 1) for _ in range(50)} == {1}
 
 
 def test_a_history_keeps_no_text_and_comes_back_from_its_arrays() -> None:
@@ -170,22 +177,16 @@ class Slope(torch.nn.Module):
         return (self.weight - self.wanted).square()
 
 
-def test_the_weights_of_the_least_validation_loss_are_kept() -> None:
-    """Every step makes the validation rows worse, so those after the first epoch are the best."""
-    prefs = judged({"u": 1.0}, 60)
-    people, later = history(prefs), history(prefs)
-    rows = JudgedRows.of(people, torch.float64)
-    sign = float(((rows.phi[rows.a] - rows.phi[rows.b])[:, 0] * (2 * rows.label - 1)).mean())
-    network = Slope(wanted=-10.0 * np.sign(sign))
-    settings = dataclasses.replace(SETTINGS, epochs=10, learning_rate=0.1, weight_decay=0.0)
-    found = learn(network, Episodes(people, later, settings, 0), 0, silent)
-    assert found.how == "weights of epoch 1 of 10, where validation loss was least"
-    assert found.kept == Moment(1, 10)
-    assert network.weight.dtype == torch.float64
-    assert 0 < abs(float(network.weight)) < 0.1
+def test_the_weights_are_looked_at_after_each_epoch() -> None:
+    network, found = Slope(wanted=1.0), []
+    settings = dataclasses.replace(SETTINGS, learning_rate=0.1, weight_decay=0.0)
+    drawn = Episodes(history(judged({"u": 1.0}, 60)), settings, 0)
+    learn(network, drawn, 4, 0, silent, lambda epoch: found.append((epoch, network.weight.item())))
+    assert [epoch for epoch, _ in found] == [1, 2, 3, 4]
+    assert all(one < two for (_, one), (_, two) in pairwise(found))
 
 
 def test_a_fit_that_leaves_the_numbers_is_said() -> None:
     people = history(judged({"u": 1.0}, 10))
     with pytest.raises(FailedError, match="left the numbers"):
-        learn(Slope(wanted=float("inf")), episodes(people), 0, silent)
+        learn(Slope(wanted=float("inf")), episodes(people), 4, 0, silent)

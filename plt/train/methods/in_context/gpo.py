@@ -30,8 +30,8 @@ class Config(ContextSettings):
         n_context: As in `ContextSettings` (10 to 100 questions there).
         n_targets: As in `ContextSettings` (10 to 100 there).
         people_per_step: As in `ContextSettings` (32 there).
-        epochs: As in `ContextSettings` (200,000 steps there); None is 100, and 250 where validation
-            rows choose the weights (68 simulated people: with 100, one seed of two learnt nothing).
+        epochs: As in `ContextSettings` (200,000 steps there); None is 90, and 250 from 50 people
+            on (68 simulated people: with 100, one seed of two learnt nothing).
         learning_rate: As in `ContextSettings` (3e-4 there).
         weight_decay: As in `ContextSettings` (0 there).
         width: Of everything inside (128 there).
@@ -43,7 +43,7 @@ class Config(ContextSettings):
     """
 
     name: ClassVar[str] = NAME
-    default_epochs: ClassVar[tuple[int, int]] = (100, 250)
+    default_epochs: ClassVar[tuple[int, int]] = (90, 250)
     width: int = 64
     layers: int = 2
     heads: int = 4
@@ -99,7 +99,7 @@ class Gpo:
         judgements = read_judgements(prefs)
         _, notes = named_users(judgements.select(~judgements.validation), judgements)
         vectors = self._features(judgements.texts, ctx.compute)
-        model, learnt = fit_context_model(
+        model, _, chosen = fit_context_model(
             judgements,
             vectors,
             lambda width: _network(self.config, width, ctx.seed),
@@ -107,7 +107,7 @@ class Gpo:
             ctx.seed,
             ctx.compute.progress,
         )
-        return replace(self, model=model, compute=ctx.compute, notes=(learnt.how, *notes))
+        return replace(self, model=model, compute=ctx.compute, notes=(*chosen, *notes))
 
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Knows every user in `support` by their judgements there; no weight moves."""
@@ -115,7 +115,8 @@ class Gpo:
             raise ValueError("adapt after fit or load")
         judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
-        return replace(self, model=self.model.knowing(judgements, vectors), compute=ctx.compute)
+        model, notes = self.model.knowing(judgements, vectors, self.notes)
+        return replace(self, model=model, compute=ctx.compute, notes=notes)
 
     def save(self, path: Path) -> None:
         """Writes the transformer, units, config, and the judgements: features, never a text."""
@@ -132,7 +133,7 @@ class Gpo:
         arrays, record = load_artifact(path, NAME)
         config = Config(**record["config"])
         model = ContextModel.from_arrays(
-            arrays, record["users"], lambda width: _network(config, width, 0)
+            arrays, record["users"], lambda width: _network(config, width, 0), config.n_read
         )
         return cls(config, model, compute, tuple(record["notes"]))
 

@@ -1,5 +1,6 @@
 """ICL: a reward model that is trained to read a person's past choices before each new one."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -87,7 +88,7 @@ class Icl:
     average c: without an interaction the context would cancel. The context of a pair never has a
     choice with one of its responses, in training and in scoring; so two pairs of a user can have
     different contexts, and what is defined is a margin. The population (unknown users and None) is
-    asked without context; in the head that is the average one. A newcomer's choices are told, and
+    asked without context, of which the head has w alone. A newcomer's choices are told, and
     no weight moves.
 
     Attributes:
@@ -141,11 +142,8 @@ class Icl:
             tuned = fine_tune(_with_contexts(train, past, self.config, ctx), self.config, ctx)
             how = f"{describe(self.config)}; {past.limit} past choices before each pair"
             return replace(self, model=tuned, past=past, compute=ctx.compute, notes=(how, *notes))
-        from plt.train.methods.in_context.icl_head import fit_context_head
-
-        vectors = self._features(judgements.texts, ctx.compute)
-        head, how = fit_context_head(judgements, vectors, past, self.config.l2)
-        return replace(self, model=head, past=past, compute=ctx.compute, notes=(how, *notes))
+        head, found = self._head(train, judgements, ctx)
+        return replace(self, model=head, past=past, compute=ctx.compute, notes=(*found, *notes))
 
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
         """Tells what every user in `support` chose there; no weight moves."""
@@ -207,6 +205,29 @@ class Icl:
         vectors = self._features(judgements.texts, ctx.compute)
         fit = fit_shared_head(judgements, vectors, self.config.l2)
         return blind_table(fit.weights[0]), (fit.describe(),)
+
+    def _head(
+        self, train: Judgements, judgements: Judgements, ctx: TrainContext
+    ) -> "tuple[ContextHead, tuple[str, ...]]":
+        """What people chose tells how people differ; a single person is the population."""
+        vectors = self._features(judgements.texts, ctx.compute)
+        if len(np.unique(train.user[train.user >= 0])) < 2:
+            from plt.train.methods.in_context.icl_head import ContextHead
+
+            fit = fit_shared_head(judgements, vectors, self.config.l2)
+            weights = fit.weights[0]
+            head = ContextHead(weights, 0 * weights, 0 * weights, math.inf)
+            return head, (fit.describe(), "a single person is the population: no choice is read")
+        from plt.train.methods.in_context.icl_fit import fit_context_head
+
+        return fit_context_head(
+            train,
+            judgements,
+            vectors,
+            limit=self.config.limit,
+            l2=self.config.l2,
+            seed=ctx.seed,
+        )
 
     def _past(self, judgements: Judgements, users: Sequence[str], ctx: TrainContext) -> Past:
         book, texts = ContextBook.of(judgements, users, ctx.seed)

@@ -27,10 +27,13 @@ NAME = "vpl"
 class Config(ContextSettings):
     """Latent, loss and how it learns; sources are Poddar et al. 2024 and their reference code.
 
+    It stays weak: with these defaults 56 new people of `synthetic:attributes` go from .538 of
+    judgements right without an answer to .629 after 40, and from .698 of log loss to .651.
+
     Attributes:
         n_context: As in `ContextSettings` (there fixed ones, chosen once).
         epochs: As in `ContextSettings` (2 passes over the pairs there, of a language model); None
-            is 250.
+            is 150, and 250 from 50 people on.
         learning_rate: As in `ContextSettings` (1e-4 to 3e-4 there).
         weight_decay: As in `ContextSettings` (1e-3 there).
         latent: Length of z (512 there).
@@ -50,7 +53,8 @@ class Config(ContextSettings):
     """
 
     name: ClassVar[str] = NAME
-    default_epochs: ClassVar[tuple[int, int]] = (250, 250)
+    default_epochs: ClassVar[tuple[int, int]] = (150, 250)
+    few_as_many: ClassVar[bool] = False
     components: int | None = 32
     points: Literal["centred", "raw"] = "raw"
     n_targets: int = 24
@@ -113,7 +117,7 @@ class Vpl:
         judgements = read_judgements(prefs)
         _, notes = named_users(judgements.select(~judgements.validation), judgements)
         vectors = self._features(judgements.texts, ctx.compute)
-        model, learnt = fit_context_model(
+        model, kept, chosen = fit_context_model(
             judgements,
             vectors,
             lambda width: _network(self.config, width, ctx.seed),
@@ -121,7 +125,7 @@ class Vpl:
             ctx.seed,
             ctx.compute.progress,
         )
-        found = (learnt.how, _collapse(model, learnt.kept), *notes)
+        found = (*chosen, _collapse(model, kept), *notes)
         return replace(self, model=model, compute=ctx.compute, notes=found)
 
     def adapt(self, support: Support, ctx: TrainContext) -> Self:
@@ -130,7 +134,8 @@ class Vpl:
             raise ValueError("adapt after fit or load")
         judgements = support.judgements
         vectors = self._features(judgements.texts, ctx.compute)
-        return replace(self, model=self.model.knowing(judgements, vectors), compute=ctx.compute)
+        model, notes = self.model.knowing(judgements, vectors, self.notes)
+        return replace(self, model=model, compute=ctx.compute, notes=notes)
 
     def save(self, path: Path) -> None:
         """Writes networks, units, config, and the judgements: features, never a text."""
@@ -147,7 +152,7 @@ class Vpl:
         arrays, record = load_artifact(path, NAME)
         config = Config(**record["config"])
         model = ContextModel.from_arrays(
-            arrays, record["users"], lambda width: _network(config, width, 0)
+            arrays, record["users"], lambda width: _network(config, width, 0), config.n_read
         )
         return cls(config, model, compute, tuple(record["notes"]))
 

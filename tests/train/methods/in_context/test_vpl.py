@@ -211,6 +211,18 @@ def test_an_answer_is_not_read_where_its_own_texts_are_scored(
     )
 
 
+def test_judgements_that_are_not_read_are_counted_newcomers_too(
+    camps: Preferences, ctx: TrainContext
+) -> None:
+    few = Vpl(Config(epochs=2, n_read=2)).fit(camps, ctx)
+    said = "of 8 people only 2 judgements each are read: --set n_read=..."
+    assert said in few.notes
+    grown = few.adapt(support_view(newcomer("new", 1.0)), ctx)
+    assert said not in grown.notes
+    assert "of 9 people only 2 judgements each are read: --set n_read=..." in grown.notes
+    assert Vpl(Config(epochs=2)).fit(camps, ctx).notes[0].startswith("weights of epoch")
+
+
 def test_a_newcomer_moves_nobody(fitted: Vpl, camps: Preferences, ctx: TrainContext) -> None:
     cold, warm = newcomer("new", 0.0), newcomer("other", 1.0)
     alone, both = (
