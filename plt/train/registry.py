@@ -179,7 +179,6 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         scores="margin",
         aliases=("group-preference-optimization",),
-        few_answers=False,
     ),
     "sft": MethodCard(
         target="plt.train.methods.policies.sft:Sft",
