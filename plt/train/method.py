@@ -356,9 +356,9 @@ class MethodCard:
         backbone: What it needs of a language model.
         kind: ``reward``, or ``policy``: also writes text, and has an attribute `policy`.
         aliases: Other names that it answers to.
-        few_answers: Whether people whom it does not know gain from few answers: after 1, 5 and 20
-            the contract's newcomers lose at most .01 of log loss against the method's own generic
-            user. Where not, `plt ls methods` says so.
+        few_answers: None until measured; whether people whom it does not know gain from few
+            answers: after 1, 5 and 20 the contract's newcomers lose at most .01 of log loss
+            against the method's own generic user. `plt ls methods` says it.
         reads_truth: Whether it is told the truth of a simulated population, and so is no method
             but what methods are compared with.
     """
@@ -374,5 +374,5 @@ class MethodCard:
     backbone: Literal["none", "features", "forward"] = "features"
     kind: Literal["reward", "policy"] = "reward"
     aliases: tuple[str, ...] = ()
-    few_answers: bool = True
+    few_answers: bool | None = None
     reads_truth: bool = False

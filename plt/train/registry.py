@@ -61,6 +61,7 @@ METHODS: dict[str, MethodCard] = {
         paper="Dong et al. 2025",
         personal=True,
         aliases=("individual-rm",),
+        few_answers=True,
     ),
     "eb-shrinkage": MethodCard(
         target="plt.train.methods.personal.eb_shrinkage:EbShrinkage",
@@ -69,6 +70,7 @@ METHODS: dict[str, MethodCard] = {
         paper="Laird and Ware 1982; Efron and Morris 1973",
         personal=True,
         aliases=("eb", "empirical-bayes"),
+        few_answers=True,
     ),
     "dpl": MethodCard(
         target="plt.train.methods.population.dpl:Dpl",
@@ -86,6 +88,7 @@ METHODS: dict[str, MethodCard] = {
         paper="Li et al. 2024",
         personal=True,
         aliases=("personalized-rm",),
+        few_answers=True,
     ),
     "pref": MethodCard(
         target="plt.train.methods.personal.pref:Pref",
@@ -93,6 +96,7 @@ METHODS: dict[str, MethodCard] = {
         summary="a few shared reward factors, and each user's weights of them",
         paper="Shenfeld et al. 2025",
         personal=True,
+        few_answers=True,
     ),
     "lore": MethodCard(
         target="plt.train.methods.personal.lore:Lore",
@@ -100,6 +104,7 @@ METHODS: dict[str, MethodCard] = {
         summary="a basis of rewards, and each user a mixture of them (weights on the simplex)",
         paper="Bose et al. 2025",
         personal=True,
+        few_answers=True,
     ),
     "pal": MethodCard(
         target="plt.train.methods.personal.pal:Pal",
@@ -142,6 +147,7 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         scores="margin",
         aliases=("in-context",),
+        few_answers=True,
     ),
     "conditional": MethodCard(
         target="plt.train.methods.personal.conditional:Conditional",
@@ -170,6 +176,7 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         scores="margin",
         aliases=("variational",),
+        few_answers=True,
     ),
     "gpo": MethodCard(
         target="plt.train.methods.in_context.gpo:Gpo",
@@ -179,6 +186,7 @@ METHODS: dict[str, MethodCard] = {
         personal=True,
         scores="margin",
         aliases=("group-preference-optimization",),
+        few_answers=True,
     ),
     "sft": MethodCard(
         target="plt.train.methods.policies.sft:Sft",

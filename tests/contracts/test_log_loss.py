@@ -35,11 +35,19 @@ def tiered(names: list[str]) -> list[object]:
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in names]
 
 
-TRAINED = [name for name, card in METHODS.items() if card.trains and name != "bradley-terry"]
+NOT_YET_HELD = ("conditional", "pal", "dpl", "rag", "sft", "dpo", "p-dpo", "p-ipo")
+"""Nobody has measured these yet, so their cards promise nothing that a test would find."""
+TRAINED = [
+    name
+    for name, card in METHODS.items()
+    if card.trains and name not in ("bradley-terry", *NOT_YET_HELD)
+]
 READS = ("rag",)
 """Trains nothing, and yet reads what people answered."""
 PERSONAL = [
-    name for name, card in METHODS.items() if card.personal and (card.trains or name in READS)
+    name
+    for name, card in METHODS.items()
+    if card.personal and (card.trains or name in READS) and name not in NOT_YET_HELD
 ]
 
 

@@ -10,6 +10,7 @@ from plt.cli.shell.streams import Block, Result, Table
 from plt.errors import UsageError
 
 KINDS = ("datasets", "methods", "metrics", "models")
+FEW_ANSWERS = {None: "not measured", True: "yes", False: "no: may harm newcomers"}
 ANY_MODEL = (
     "PATH or hub id", "any encoder or causal model that transformers loads from safetensors",
 )  # fmt: skip
@@ -78,7 +79,7 @@ def _methods() -> Listing:
             card.summary,
             card.paper,
             "yes" if card.personal else "no",
-            "-" if not card.personal else "yes" if card.few_answers else "no: may harm newcomers",
+            FEW_ANSWERS[card.few_answers] if card.personal else "-",
         )
         for name, card in METHODS.items()
     ]
