@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -94,29 +95,51 @@ class Meets:
 
     def __init__(self, network: IdNetwork, read: Read, rows: PaddedRows) -> None:
         inner, alone = read.inner.numpy(), read.alone.numpy()
-        self.a, self.b = inner[rows.a], inner[rows.b]
+        self.inner = np.stack([inner[rows.a], inner[rows.b]])
         self.alone = alone[rows.a] - alone[rows.b]
         self.outer = network.outer.detach().numpy()
+        self._last: tuple[FloatArray, Hidden] | None = None
 
     def margins(self, z: FloatArray) -> FloatArray:
         """As `placing.Block.margins`."""
-        added = z[:, None, :]
-        bent = _gelu(self.a + added) - _gelu(self.b + added)
-        return np.asarray(self.alone + bent @ self.outer)
+        at = self._hidden(z)
+        a, b = at.x * at.below
+        return np.asarray(self.alone + (a - b) @ self.outer)
 
     def slopes(self, z: FloatArray) -> FloatArray:
         """As `placing.Block.slopes`."""
-        added = z[:, None, :]
-        return np.asarray(self.outer * (_gelu_slope(self.a + added) - _gelu_slope(self.b + added)))
+        at = self._hidden(z)
+        a, b = at.below + at.x * at.density
+        return np.asarray(self.outer * (a - b))
+
+    def bend(self, z: FloatArray, pull: FloatArray) -> FloatArray | None:
+        """As `placing.Block.bend`: a hidden unit bends by itself."""
+        at = self._hidden(z)
+        a, b = (2 - at.x**2) * at.density
+        return np.asarray(self.outer * (pull[:, None, :] @ (a - b))[:, 0])
+
+    def _hidden(self, z: FloatArray) -> "Hidden":
+        """The units at z; kept, since a climber asks for all of the above at one place."""
+        if self._last is None or not np.array_equal(self._last[0], z):
+            self._last = (z, Hidden(self.inner + z[:, None, :]))
+        return self._last[1]
 
 
-def _gelu(x: FloatArray) -> FloatArray:
-    """X times the normal distribution function of x."""
-    return np.asarray(x * ndtr(x))
+class Hidden:
+    """gelu(x) = x P(x) and what its derivatives need, P the normal distribution function.
 
+    Args:
+        x: Before the bend, any shape.
+    """
 
-def _gelu_slope(x: FloatArray) -> FloatArray:
-    return np.asarray(ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi))
+    def __init__(self, x: FloatArray) -> None:
+        self.x = x
+        self.below = np.asarray(ndtr(x))
+
+    @cached_property
+    def density(self) -> FloatArray:
+        """Of the normal distribution at x."""
+        return np.asarray(np.exp(-(self.x**2) / 2) / np.sqrt(2 * np.pi))
 
 
 def sum_of_squares(weights: Sequence[Tensor]) -> Tensor:

@@ -82,6 +82,10 @@ class Towards:
         by_weight = self.size * (self.anchors @ by_ideal[:, :, :, None])[:, :, :, 0]
         return np.asarray(weights[:, None, :] * (by_weight - each(by_weight, weights)[:, :, None]))
 
+    def bend(self, z: FloatArray, pull: FloatArray) -> FloatArray | None:
+        """As `Block.bend`."""
+        return None
+
     def _ideal(self, weights: FloatArray) -> FloatArray:
         return np.asarray((weights[:, None, None, :] @ self.anchors)[:, :, 0])
 

@@ -27,6 +27,10 @@ MAX_STEPS = 500
 MAX_HALVINGS = 30
 NO_GAIN = 1e-15
 """Relative gain of the log posterior that a person's last step expects: far below rounding."""
+ROUNDING = 1e-14
+"""Relative loss of the log posterior by a step that may be no loss at all."""
+STEEP = 0.05
+"""Least curvature of the whole Hessian, over Gauss and Newton's, for Newton's own step."""
 STILL_MOVING = 1e-8
 """Relative gain of the log posterior by the last of all steps that is worth a word."""
 EM_STEPS = 3
@@ -61,6 +65,13 @@ class Block(Protocol):
 
     def slopes(self, z: FloatArray) -> FloatArray:
         """Derivatives of the margins by z, shape (U, n, K)."""
+        ...
+
+    def bend(self, z: FloatArray, pull: FloatArray) -> FloatArray | None:
+        """Sum over rows of pull (U, n) times the second derivatives of the margins by z.
+
+        Shape (U, K), where those are diagonal; None where Gauss and Newton's curvature serves.
+        """
         ...
 
 
@@ -118,6 +129,10 @@ class Mixture:
         """As `Block.slopes`: w_k (x_k - w . x)."""
         weights = softmax(z, axis=1)
         return np.asarray(weights[:, None, :] * (self.x - each(self.x, weights)[:, :, None]))
+
+    def bend(self, z: FloatArray, pull: FloatArray) -> FloatArray | None:
+        """As `Block.bend`."""
+        return None
 
 
 def each(matrix: FloatArray, vector: FloatArray) -> FloatArray:
@@ -278,7 +293,7 @@ class _Climb:
         for _ in range(MAX_HALVINGS):
             there = here + length[:, None] * step
             new = self.value(there)
-            worse = ~(new >= value)
+            worse = ~(new >= value - ROUNDING * (1 + np.abs(value)))
             if not worse.any():
                 return there, new, moving
             length[worse] /= 2
@@ -307,19 +322,32 @@ class _Climb:
         """The prior's, at (U, K) from its mean."""
         return np.asarray((off[:, None, :] @ self.precision)[:, 0])
 
+    def _bent(self, hessian: FloatArray, z: FloatArray, pull: FloatArray) -> FloatArray:
+        """The whole Hessian of those for whom it has no direction that curves up."""
+        bend = self.block.bend(z, pull)
+        if bend is None:
+            return hessian
+        axis = np.arange(bend.shape[1])
+        whole = hessian.copy()
+        whole[:, axis, axis] -= bend
+        least = np.linalg.eigvalsh(whole)[:, 0]
+        steep = least > STEEP * np.linalg.eigvalsh(hessian)[:, 0]
+        return np.where(steep[:, None, None], whole, hessian)
+
     def _step(self, z: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Newton's step (U, K), and what it gains if the curvature is right, shape (U,)."""
         margin, slopes = self.block.margins(z), self.block.slopes(z)
         pull = -self.rows.weight * self.loss.slope(self.rows.label, margin)
         gradient = each(slopes.transpose(0, 2, 1), pull) - self._pull(z - self.mean)
-        hessian = self._hessian(margin, slopes)
+        hessian = self._bent(self._hessian(margin, slopes), z, pull)
         step = np.asarray(np.linalg.solve(hessian, gradient[:, :, None])[:, :, 0])
         return step, (gradient * step).sum(axis=1) / 2
 
 
 def _blocks(sizes: IntArray, rank: int) -> Iterator[tuple[IntArray, int]]:
-    """Groups whose rows are padded to one width, the next power of two of each one's own number."""
-    widths = 1 << np.ceil(np.log2(np.maximum(sizes, 1))).astype(np.int64)
+    """Groups whose rows are padded to one width, that of their own number with two further bits."""
+    unit = 1 << np.maximum(np.floor(np.log2(np.maximum(sizes, 1))).astype(np.int64) - 2, 0)
+    widths = np.maximum(-(-sizes // unit) * unit, 1)
     for width in np.unique(widths):
         groups = np.flatnonzero(widths == width)
         fit = max(1, BATCH_ELEMENTS // int(4 * width * rank))

@@ -175,3 +175,16 @@ def test_a_person_costs_no_more_where_there_are_many() -> None:
         placed(problems, mixture(), PRIOR)
         seconds[n] = (time.process_time() - start) / n
     assert seconds[2000] <= 1.2 * seconds[50]
+
+
+def test_hidden_units_bend_as_differences_of_slopes_say() -> None:
+    rows, z = whole(people([12]), 0), np.array([[0.4, -0.5, 0.2]])
+    block, pull = meets()(rows), np.random.default_rng(4).normal(size=(1, 12))
+    found = block.bend(z, pull)
+    assert found is not None
+    for axis in range(RANK):
+        by = np.eye(RANK)[axis] * 1e-6
+        change = (block.slopes(z + by) - block.slopes(z - by))[0] / 2e-6
+        expected = pull[0] @ change
+        assert expected[axis] == pytest.approx(found[0, axis], abs=1e-6)
+        assert np.delete(expected, axis) == pytest.approx(0, abs=1e-6)
