@@ -112,6 +112,7 @@ METHODS: dict[str, MethodCard] = {
         summary="each user an ideal point, mixed from a few prototypes; closer texts are better",
         paper="Chen et al. 2024",
         personal=True,
+        few_answers=True,
     ),
     "further-fine-tune": MethodCard(
         target="plt.train.methods.newcomers.further_fine_tune:FurtherFineTune",
@@ -155,6 +156,7 @@ METHODS: dict[str, MethodCard] = {
         summary="one reward model that reads the person's id before the prompt",
         paper="Dong et al. 2025",
         personal=True,
+        few_answers=True,
         aliases=("conditional-rm",),
     ),
     "rag": MethodCard(

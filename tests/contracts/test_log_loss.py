@@ -35,7 +35,7 @@ def tiered(names: list[str]) -> list[object]:
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in names]
 
 
-NOT_YET_HELD = ("conditional", "pal", "dpl", "rag", "sft", "dpo", "p-dpo", "p-ipo")
+NOT_YET_HELD = ("dpl", "rag", "sft", "dpo", "p-dpo", "p-ipo")
 """Nobody has measured these yet, so their cards promise nothing that a test would find."""
 TRAINED = [
     name

@@ -80,7 +80,7 @@ class Oracle:
                 "the oracle knows the truth of another population than that of this table",
                 hint="plt train DATA --method oracle",
             )
-        newcomers = _simulated(support.users, self.truth)
+        newcomers = _simulated(support.users, self.truth) if support.users else ()
         return replace(self, users=tuple(dict.fromkeys([*self.users, *newcomers])))
 
     def save(self, path: Path) -> None:
