@@ -40,10 +40,13 @@ def rows_of(document: Any, name: str) -> list[Any]:
     if is_row(document):
         return [document]
     keys = ", ".join(list(document)[:MAX_KEYS_NAMED])
-    raise DataError(
-        f"{name} is one JSON object with keys {keys}, not a list of rows",
-        hint=f"jq -c '.[\"{next(iter(document), 'KEY')}\"][]' {name} > rows.jsonl",
-    )
+    hint = f"jq -c '.[\"{next(iter(document), 'KEY')}\"][]' {name} > rows.jsonl"
+    if len(document) > 1 and all(_are_rows(value) for value in document.values()):
+        hint = (
+            f"jq -c 'to_entries[] | {{key: .key}} + .value[]' {name} > rows.jsonl"
+            " (then --map user_id=key where the keys are people)"
+        )
+    raise DataError(f"{name} is one JSON object with keys {keys}, not a list of rows", hint=hint)
 
 
 def is_row(document: Mapping[str, Any]) -> bool:
@@ -124,9 +127,9 @@ def _by_column(document: Mapping[str, Any]) -> list[Any] | None:
         keys = list(cells[0])
         if not keys or not all(key.isdigit() for key in keys):
             return None
-        if not all(list(column) == keys for column in cells):
+        if not all(set(column) == set(keys) for column in cells):
             return None
-        return _transposed(document, [list(column.values()) for column in cells])
+        return _transposed(document, [[column[key] for key in keys] for column in cells])
     plain = (str, int, float, type(None))
     flat = all(isinstance(c, list) and all(isinstance(v, plain) for v in c) for c in cells)
     if flat and len(set(map(len, cells))) == 1 and cells[0]:

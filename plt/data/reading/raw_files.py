@@ -317,7 +317,8 @@ def _refuse_foreign(data: bytes, name: str) -> None:
         )
     if data.startswith(UTF16_BOMS):
         raise DataError(
-            f"{name} is UTF-16; UTF-8 is needed", hint=f"iconv -f UTF-16 -t UTF-8 {name} > new"
+            f"{name} is UTF-16; UTF-8 is needed",
+            hint=f"iconv -f UTF-16 -t UTF-8 {name} > utf8-{name}",
         )
     for magic, kind, hint in FOREIGN_MAGICS:
         if head.startswith(magic):

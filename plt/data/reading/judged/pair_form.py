@@ -24,9 +24,9 @@ from plt.data.reading.judged.answers import (
     transcript_choices,
 )
 from plt.data.reading.judged.contexts import contexts, prompt_cells, under
-from plt.data.reading.judged.judges import Cells, judgements
+from plt.data.reading.judged.judges import DISCARDED, Cells, judgements
 from plt.data.reading.judged.numbers import number
-from plt.data.reading.judged.people import is_nothing, seen_first, times
+from plt.data.reading.judged.people import flags, is_nothing, seen_first, times
 from plt.data.reading.judged.rows import Asked, row_fields, side_fields
 from plt.data.reading.labels.reading import read_labels
 from plt.data.reading.ratings import PairRule
@@ -54,7 +54,16 @@ def chosen_form(asked: Asked) -> Rows:
         pl.Series("response_2", found.twos, dtype=pl.String),
         label=pl.lit(1.0),
     )
-    return frame, found.dropped
+    if "tied" in asked.sources:
+        ties = _flags(asked, "tied")
+        frame = frame.with_columns(label=pl.Series([0.5 if ties[r] else 1.0 for r in found.rows]))
+    if "discarded" not in asked.sources:
+        return frame, found.dropped
+    source = asked.sources["discarded"]
+    cells = values(asked.table, source)
+    out = flags(source, cells, range(asked.table.height), asked.bad)
+    kept = [place for place, row in enumerate(found.rows) if not out[row]]
+    return frame[kept], {**found.dropped, DISCARDED: frame.height - len(kept)}
 
 
 def pair_form(asked: Asked) -> Rows:

@@ -26,7 +26,10 @@ NO_LABELS = frozenset(
      "statement", "elaboration", "strength", "score", "model", "responses", "comments", "why"}
 )  # fmt: skip
 TIE_WORDS = {"tie", "tied", "ties", "draw", "equal", "bothbad"}
-FLAG_WORDS = frozenset({"0", "1", "0.0", "1.0", "true", "false", "True", "False"})
+FLAG_WORDS = frozenset(
+    {"0", "1", "0.0", "1.0", "true", "false", "True", "False", "TRUE", "FALSE"}
+)  # fmt: skip
+NOT_COUNTED = frozenset({"discarded", "skipped", "cancelled", "canceled"})
 MEANT_AS_SOURCE = (kinds.IDS, kinds.FEW_VALUES, kinds.NUMBERS)
 
 
@@ -182,6 +185,21 @@ def one_hot(table: RawTable) -> dict[str, str]:
             found = {"won_1": one, "won_2": two}
             return found | ({"tied": ",".join(ties)} if ties else {})
     return {}
+
+
+def ties(table: RawTable, used: Sequence[str]) -> str | None:
+    """A column of flags that says which choices are ties: ``is_tie``."""
+    named = [name for name in table.columns if name not in used and set(parts(name)) & TIE_WORDS]
+    return next((name for name in named if _are_flags(table.columns[name])), None)
+
+
+def status(table: RawTable, used: Sequence[str]) -> str | None:
+    """A column of words that says which judgements count: ``submitted`` and ``discarded``."""
+    for name, cells in table.columns.items():
+        words = {str(cell).strip().lower() for cell in kinds.sample(cells)}
+        if name not in used and parts(name)[-1:] == ("status",) and words & NOT_COUNTED:
+            return name
+    return None
 
 
 def _are_flags(cells: Sequence[Any]) -> bool:

@@ -30,6 +30,11 @@ FORM_MARKS = (
 )
 HINT = "--map prompt=COLUMN --map response_1=COLUMN --map response_2=COLUMN --map label=COLUMN"
 EXTRAS = ("strength", "shown_first", "judged_at", "discarded")
+TURNED = frozenset(
+    {"worse", "worst", "loser", "losing", "lost", "loses", "rejected", "dispreferred", "loss",
+     "error", "errors", "perplexity", "ppl", "penalty"}
+)  # fmt: skip
+"""Words of names of columns in which the other response, or the lower number, is the better."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,7 @@ def plan_of(
         users = split_sources(table, mapped["score_1"])
         plan = replace(plan, by_score=True, scored_by=tuple(users) if len(users) > 1 else ())
     plan = replace(plan, left_out=left_out(table, plan.sources.values()))
+    _refuse_turned(table, mapped, plan.words)
     _refuse_lacking(table, plan, mapped)
     _refuse_empty(table, plan, unlabelled)
     columns = [part for name in ("label", "score") for part in found.get(name, "").split(",")]
@@ -180,7 +186,9 @@ def _form(table: RawTable, mapped: Mapping[str, str]) -> str:
     pair = find.response_pair(table)
     if pair and (find.labels(table, pair) or find.one_hot(table) or find.judges(table)):
         return "pair"
-    return "rating" if rated.rated(table, {}) else "pair"
+    found = rated.rated(table, {})
+    two = pair is not None and found.get("response") == "response_*" and "score" in found
+    return "rating" if found and not two else "pair"
 
 
 def _found(
@@ -197,9 +205,13 @@ def _found(
     ]
     for name in (*ROW_FIELDS, *EXTRAS):
         column = find.person(table, used) if name == "user_id" else find.first(table, name)
+        if name == "discarded" and column is None:
+            column = find.status(table, used)
         if column is not None and name not in found and column not in used:
             found[name] = column
             used.append(column)
+    if form == "chosen" and "tied" not in found and (ties := find.ties(table, used)):
+        found["tied"] = ties
     answers = [found[n] for n in ("chosen", "rejected", "response_1", "response_2") if n in found]
     if "prompt" not in found:
         prompt = find.prompt(table, form, answers, [c for c in used if c not in _shared(mapped)])
@@ -277,6 +289,30 @@ def _lacking(table: RawTable, name: str, mapped: Mapping[str, str]) -> str:
     if name in table.columns and takers:
         return f"column {name!r} is mapped to {takers[0]}; --map {name}={name} makes it serve both"
     return missing(table, name)
+
+
+def _refuse_turned(table: RawTable, mapped: Mapping[str, str], words: Mapping[str, str]) -> None:
+    """Columns that are mapped to what they are the opposite of."""
+    label, score = mapped.get("label", ""), mapped.get("score", "")
+    if set(parts(label)) & TURNED and not words:
+        seen = (
+            dict.fromkeys(str(cell) for cell in values(table, label))
+            if label in table.columns
+            else {}
+        )
+        named = list(seen)[:2] if len(seen) == 2 else ["WORD", "WORD"]
+        first, second = sorted(named)
+        raise DataError(
+            f"{table.name}: {label!r} is mapped to label, which says the better response, and is"
+            " called like the worse",
+            hint=f"--label-values a={second},b={first} (a: the first response is better)",
+        )
+    if set(parts(score)) & TURNED:
+        raise DataError(
+            f"{table.name}: {score!r} is mapped to score, where higher is better, and is called"
+            " like a number of which less is better",
+            hint=f"--map rank={score} (lower is better)",
+        )
 
 
 def _refuse_empty(table: RawTable, plan: FilePlan, unlabelled: bool) -> None:
