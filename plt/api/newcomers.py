@@ -15,7 +15,7 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     from plt.analyze.adaptation.curves import Adaptation
     from plt.cli.shell.streams import Block
-    from plt.study.adapt import AdaptOutcome
+    from plt.study.newcomers.adapt import AdaptOutcome
     from plt.train.method import Progress
 
 N_SHOTS = (0, 5, 10, 30, 100, 300)
@@ -121,12 +121,12 @@ def adapt(
     from plt.data.splitting.shots import check_apart, check_shots
     from plt.data.tables.content import input_hashes
     from plt.settings import check_whole
-    from plt.study.adapt import Asked, described
-    from plt.study.adapt import adapt as adapt_all
     from plt.study.compute import compute_options
     from plt.study.make_run import Session
-    from plt.study.newcomer_baselines import with_baselines
-    from plt.study.newcomer_tables import other_table, own_table
+    from plt.study.newcomers.adapt import Asked, described
+    from plt.study.newcomers.adapt import adapt as adapt_all
+    from plt.study.newcomers.baselines import with_baselines
+    from plt.study.newcomers.tables import other_table, own_table
     from plt.train.heads.selection import check_criterion
     from plt.train.method import silent, unheard
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from plt.cli.shell.streams import Block
     from plt.data.tables.table import Source
     from plt.study.outcome import Outcome
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
     from plt.train.method import Progress
     from plt.train.runs.fitted_run import FittedRun
 
@@ -162,7 +162,7 @@ def compare(
     from plt.cli.pages.report.parts import adaptation_part
     from plt.data.remarks import warn
     from plt.data.tables.schema import SPLITS
-    from plt.study.report import Asked, find
+    from plt.study.reports.report import Asked, find
 
     for name, value, known in (
         ("split", split, SPLITS), ("users", users, ("seen", "unseen", "all")),

@@ -13,7 +13,7 @@ from plt.api.tables import Data, read
 from plt.errors import UsageError
 
 if TYPE_CHECKING:
-    from plt.study.tax import TaxOutcome
+    from plt.study.costs.tax import TaxOutcome
     from plt.train.method import Progress
 
 
@@ -60,11 +60,11 @@ def tax(
     from plt.cli.shell.streams import Line
     from plt.data.identity import GIVEN
     from plt.settings import check_whole
-    from plt.study.benchmark import find_benchmark
     from plt.study.compute import compute_options
+    from plt.study.costs.benchmark import find_benchmark
+    from plt.study.costs.scored_users import parse_users
+    from plt.study.costs.tax import Asked, tax_runs
     from plt.study.make_run import Session
-    from plt.study.scored_users import parse_users
-    from plt.study.tax import Asked, tax_runs
     from plt.train.method import silent, unheard
 
     check_whole(0, seed=seed)

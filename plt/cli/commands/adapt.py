@@ -99,11 +99,11 @@ def command(
     from plt.data.splitting.shots import check_apart, parse_shots
     from plt.data.tables.content import input_hashes
     from plt.data.tables.output import check_folder
-    from plt.study.adapt import Asked, adapt, described
     from plt.study.compute import compute_options
     from plt.study.make_run import Session
-    from plt.study.newcomer_baselines import with_baselines
-    from plt.study.newcomer_tables import other_table, own_table
+    from plt.study.newcomers.adapt import Asked, adapt, described
+    from plt.study.newcomers.baselines import with_baselines
+    from plt.study.newcomers.tables import other_table, own_table
     from plt.train.heads.selection import check_criterion
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)

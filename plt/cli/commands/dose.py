@@ -80,11 +80,11 @@ def command(
     from plt.cli.pages.dose import dose_blocks
     from plt.cli.shell.inputs import load_preferences, run_path
     from plt.data.tables.output import check_folder
-    from plt.study.benchmark import find_benchmark
     from plt.study.compute import compute_options
-    from plt.study.dose import Asked, dose_run, own_test_rows
+    from plt.study.costs.benchmark import find_benchmark
+    from plt.study.costs.dose import Asked, dose_run, own_test_rows
+    from plt.study.costs.scored_users import parse_users
     from plt.study.make_run import Session
-    from plt.study.scored_users import parse_users
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     asked = Asked(max_tax, base, parse_users(users))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from plt.cli.shell.streams import Block
     from plt.data.tables.output import Output
     from plt.data.tables.table import Source
-    from plt.study.report import Findings, Report
+    from plt.study.reports.report import Findings, Report
 
 MaxTax: TypeAlias = Annotated[
     float | None,
@@ -130,7 +130,7 @@ def command(
     from plt.cli.pages.report.bundle import check_bundle
     from plt.cli.pages.report.forms import MARKS, Made, form_of
     from plt.data.tables.schema import SPLITS
-    from plt.study.report import Asked, find
+    from plt.study.reports.report import Asked, find
 
     for value, known, flag in (
         (form, MARKS, "--format"), (split, SPLITS, "--split"), (users, USERS, "--users"),

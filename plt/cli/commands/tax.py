@@ -87,11 +87,11 @@ def command(
     from plt.cli.pages.tax import outcome_json, tax_blocks, title
     from plt.cli.shell.inputs import run_paths
     from plt.data.tables.output import check_folder
-    from plt.study.benchmark import find_benchmark
     from plt.study.compute import compute_options
+    from plt.study.costs.benchmark import find_benchmark
+    from plt.study.costs.scored_users import parse_users
+    from plt.study.costs.tax import Asked, tax_runs
     from plt.study.make_run import Session
-    from plt.study.scored_users import parse_users
-    from plt.study.tax import Asked, tax_runs
 
     check_folder(runs if out is None else out, "--runs" if out is None else "-o", parents=parents)
     asked = Asked(base, parse_users(users))

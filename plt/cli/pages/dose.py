@@ -9,7 +9,7 @@ from plt.analyze.intervals.figures import MISSING
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
-    from plt.study.dose import DosedRun
+    from plt.study.costs.dose import DosedRun
 
 SHOWN = 11
 """Rows of the table at most; the chosen share is always one."""

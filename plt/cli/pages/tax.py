@@ -24,7 +24,7 @@ from plt.data.benches import BENCHES
 
 if TYPE_CHECKING:
     from plt.analyze.tax.change import SectionTax, Tax
-    from plt.study.tax import Taxed, TaxOutcome
+    from plt.study.costs.tax import Taxed, TaxOutcome
 
 PAPER_ORDER = ("Safety", "Reasoning", "Chat", "Chat Hard")
 THIRDS = ("nearest the majority", "between", "farthest from it")

@@ -16,7 +16,7 @@ from plt.data.tables.preferences import write_preferences
 from plt.data.tables.schema import METRICS_TABLE, SCORES
 from plt.data.tables.table import read_table
 from plt.data.verify import verify
-from plt.study.tax import load_tax
+from plt.study.costs.tax import load_tax
 from tests.data.made_tables import crossed
 
 Capture = pytest.CaptureFixture[str]

@@ -11,7 +11,7 @@ from plt.train.registry import METHODS
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Compared, Comparison
     from plt.analyze.comparison.entries import Cost
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 
 def answers(report: Report) -> list[tuple[str, list[str]]]:

@@ -9,12 +9,12 @@ from plt.cli.pages.dataset_statistics import statistics_blocks
 from plt.cli.shell.streams import Line
 
 if TYPE_CHECKING:
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 
 def data_section(report: Report) -> Section | None:
     """Whether these people disagree at all, by the table behind the runs; None without runs."""
-    from plt.study.data_of_runs import data_statistics
+    from plt.study.reports.data_of_runs import data_statistics
 
     if not report.runs:
         return None

@@ -16,7 +16,7 @@ from plt.cli.pages.report.tables import (
 from plt.cli.shell.streams import Block, Line
 
 if TYPE_CHECKING:
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 SCHEMA = "report/1"
 

@@ -17,7 +17,7 @@ from plt.analyze.report.figures_table import row_figures
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Compared
     from plt.analyze.intervals.uncertainty import Interval
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 VERSION = "0.3.0"
 """Of the schema."""

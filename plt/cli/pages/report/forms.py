@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from plt.analyze.report.gates import Checked
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 # Form -> what stands near the beginning of each such file, by which plt knows its own; None for a
 # Parquet table, which says itself what it is.

@@ -10,7 +10,7 @@ from plt.analyze.intervals.claims import side
 from plt.cli.pages.report.answers import leader
 
 if TYPE_CHECKING:
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 BASELINES = ("bradley-terry", "dpo")
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from plt.analyze.report.people import People
     from plt.cli.pages.report.parts import Part
     from plt.cli.shell.pictures import Picture
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 MOST_CLAIMS = 3
 """Of learning curves, in the answers: the rest stands in their part."""

@@ -23,8 +23,8 @@ from plt.cli.shell.streams import Block, Heading, Line
 
 if TYPE_CHECKING:
     from plt.analyze.adaptation.curves import Adaptation, Curve
-    from plt.study.dose import DosedRun
-    from plt.study.tax import Taxed
+    from plt.study.costs.dose import DosedRun
+    from plt.study.costs.tax import Taxed
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plt.analyze.report.beside import Beside
     from plt.analyze.report.gates import Checked
     from plt.analyze.report.people import People
-    from plt.study.report import Report
+    from plt.study.reports.report import Report
 
 COST_COLUMNS = (
     "method", "accuracy by user", "time (s)", "peak memory (MiB)", "parameters", "tokens",

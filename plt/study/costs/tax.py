@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plt.errors import ArtifactError, DataError, PltError, UsageError
-from plt.study.benchmark import Benchmark
+from plt.study.costs.benchmark import Benchmark
+from plt.study.costs.scored_users import SAMPLE, chosen_users, drawn
 from plt.study.make_run import Session, settled, test_accuracy, watched
 from plt.study.outcome import Accuracy, Failed
-from plt.study.scored_users import SAMPLE, chosen_users, drawn
 
 if TYPE_CHECKING:
     import polars as pl
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from plt.analyze.tax.change import Tax
     from plt.data.identity import Identity
     from plt.data.run import Run
-    from plt.study.tax_base import Base
+    from plt.study.costs.base import Base
     from plt.train.runs.fitted_run import FittedRun
 
 
@@ -131,7 +131,7 @@ def tax_runs(
 
 
 def _made(path: Path, asked: Asked, benchmark: Benchmark, session: Session) -> Taxed:
-    from plt.study.tax_base import find_base
+    from plt.study.costs.base import find_base
     from plt.train.runs.fitted_run import load_fitted_run
 
     trained = _trained(path)
@@ -213,7 +213,7 @@ def _score(run: Run, job: _Job, session: Session) -> None:
     from plt.data.run import METRICS_FILE, SCORES_FILE
     from plt.data.tables.schema import METRICS_TABLE, SCORES
     from plt.data.tables.table import Meta, write_table
-    from plt.study.tax_metrics import tax_metrics
+    from plt.study.costs.metrics import tax_metrics
     from plt.train.runs.scoring import Label, scorer_of
     from plt.train.runs.tax import score_as_each
 

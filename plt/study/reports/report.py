@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from plt.analyze.report.people import People
     from plt.data.run import Run
     from plt.data.tables.table import Source
-    from plt.study.dose import DosedRun
-    from plt.study.tax import Taxed
+    from plt.study.costs.dose import DosedRun
+    from plt.study.costs.tax import Taxed
 
 APART = ("tax",)
 """Commands whose runs are of other rows than anybody's test judgements."""
@@ -155,7 +155,7 @@ def find(
 def _dosed(run: Run) -> DosedRun:
     from pathlib import Path
 
-    from plt.study.dose import DosedRun
+    from plt.study.costs.dose import DosedRun
 
     trained = Path(run.record["trained"]["run"])
     return DosedRun(run.identity.method, trained, run.path, run.run_id, run.record["dose"])
@@ -163,7 +163,7 @@ def _dosed(run: Run) -> DosedRun:
 
 def _taxed(run: Run) -> Taxed:
     from plt.data.run import SCORES_FILE
-    from plt.study.tax import load_tax
+    from plt.study.costs.tax import load_tax
 
     check_untouched(run, SCORES_FILE)
     return load_tax(run.path)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plt.errors import ArtifactError, PltError, UsageError
-from plt.study.benchmark import Benchmark
+from plt.study.costs.benchmark import Benchmark
+from plt.study.costs.scored_users import SAMPLE, chosen_users
 from plt.study.digests import digest, model_digest
 from plt.study.make_run import Session, settled, watched
-from plt.study.scored_users import SAMPLE, chosen_users
 
 if TYPE_CHECKING:
     import polars as pl
@@ -259,7 +259,7 @@ class _Mixtures:
         return own.with_columns(pl.Series("margin", mixed), reward_a=None, reward_b=None)
 
     def _scored(self, what: str, share: float) -> pl.DataFrame:
-        from plt.study.tax import with_correct
+        from plt.study.costs.tax import with_correct
         from plt.train.runs.scoring import Label, score_pairs, scorer_of
         from plt.train.runs.tax import score_as_each
 
@@ -293,7 +293,7 @@ def own_test_rows(
     import polars as pl
 
     from plt.data.run import load_run
-    from plt.study.newcomer_tables import given_data
+    from plt.study.newcomers.tables import given_data
     from plt.study.plan import split_if_needed
 
     run = load_run(path)

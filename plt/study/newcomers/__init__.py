@@ -1,0 +1,1 @@
+"""New people: shots, questions, baselines and what each run says of them."""

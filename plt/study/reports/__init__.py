@@ -1,0 +1,1 @@
+"""Any number of finished runs and tables of scores, read and compared."""
