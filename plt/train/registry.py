@@ -120,6 +120,7 @@ METHODS: dict[str, MethodCard] = {
         summary="the vanilla head, moved by each person's answers: a baseline for new people",
         paper="Dong et al. 2025",
         personal=True,
+        few_answers=True,
         aliases=("further-ft",),
     ),
     "retrieve-similar": MethodCard(
@@ -128,6 +129,7 @@ METHODS: dict[str, MethodCard] = {
         summary="the reward model of the known person whose votes agree most: likewise",
         paper="Dong et al. 2025",
         personal=True,
+        few_answers=False,
         aliases=("similar-user",),
     ),
     "oracle": MethodCard(
