@@ -82,6 +82,7 @@ def test_notebooks(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert tables >= 4
 
 
+@pytest.mark.slow
 def test_three_annotators_on_a_twin(path_with_plt: dict[str, str], tmp_path: Path) -> None:
     raw = twin(tmp_path / "raw.json")
     out = run("three_annotators.sh", str(raw), str(tmp_path / "out"), env=path_with_plt)

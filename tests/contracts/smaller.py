@@ -1,9 +1,9 @@
 """What the contract suite tells a method, where its defaults are not made for twelve users.
 
-The defaults of every reward model fit 12 users x 20 pairs within the suite's three seconds. A
-policy pays for tokens, and `builtin:tiny` spells every byte: here policies begin from a model of
-the same width whose tokenizer knows the words of `population`, and take fewer, larger steps.
-Assertions are the same for all.
+The defaults of almost every reward model fit 12 users x 20 pairs within the suite's three seconds.
+Policies and `rag` pay for tokens, and `builtin:tiny` spells every byte: here they begin from a
+model of the same width whose tokenizer knows the words of `population`, and policies take fewer,
+larger steps. Assertions are the same for all.
 """
 
 from pathlib import Path
@@ -23,12 +23,14 @@ OWN: dict[str, dict[str, Any]] = {
 
 
 def write_model(folder: Path) -> Path:
-    """The model that policies begin from."""
+    """The model that policies begin from and `rag` asks."""
     return make_small_model(population(), folder, SmallModel(vocabulary=600, layers=1))
 
 
 def smaller(name: str, model: Path) -> dict[str, Any]:
-    """Settings of `make_method`; none for reward models."""
+    """Settings of `make_method`; none for methods that read vectors alone."""
+    if name == "rag":
+        return {"model": str(model), "k": 1}
     if METHODS[name].kind == "reward":
         return {}
     return {"model": str(model), **STEPS, **OWN[name]}

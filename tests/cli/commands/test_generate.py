@@ -110,6 +110,7 @@ def test_the_best_beats_a_draw_in_the_eyes_of_its_own_judge(
     assert found["wins"] > 0
 
 
+@pytest.mark.slow
 def test_texts_go_through_a_pipe(table: Path) -> None:
     plt = f"{sys.executable} -m plt"
     line = (

@@ -141,7 +141,9 @@ def test_pets_are_told_apart_by_what_was_chosen_before(ctx: TrainContext) -> Non
     assert ((frame["margin"] > 0) == (frame["label"] > 0.5)).mean() == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize("n_context", BAYES)
+@pytest.mark.parametrize(
+    "n_context", [pytest.param(n, marks=[pytest.mark.slow] * (n != 3)) for n in BAYES]
+)
 def test_n_choices_give_what_n_choices_can(n_context: int, ctx: TrainContext) -> None:
     """O-5: near the Bayes accuracy of mirrored types, and not above it but for chance."""
     config = mirrored.Config(repeats=0.0, pairs_per_user=30, overlap=40, users=80, prompts=20)

@@ -18,9 +18,11 @@ from plt.train.methods.personal.pal_network import IdealPoints, IdealPointShape
 from tests.train.methods.tables import judged, merged, table
 
 CAMPS = {f"nice {i}": 0.95 for i in range(4)} | {f"cold {i}": 0.05 for i in range(4)}
+LONG = [Config(distance="angle"), Config(variant="b"),
+        Config(variant="b", distance="squared", hidden=4)]  # fmt: skip
 GEOMETRIES = [
-    Config(), Config(hidden=8), Config(distance="unsquared"), Config(distance="angle"),
-    Config(loss="hinge"), Config(variant="b"), Config(variant="b", distance="squared", hidden=4),
+    Config(), Config(hidden=8), Config(distance="unsquared"), Config(loss="hinge"),
+    *(pytest.param(config, marks=pytest.mark.slow) for config in LONG),
 ]  # fmt: skip
 
 

@@ -69,6 +69,7 @@ def test_p_dpo_on_a_table_serves_both_and_its_generic_user_is_the_vote_share() -
     assert minor < -5
 
 
+@pytest.mark.slow
 def test_in_a_minute_p_dpo_serves_the_minority_that_dpo_works_against() -> None:
     vanilla, personal = experiment(MINUTE, MINUTE_ROWS)
     assert vanilla["majority"] > 75 > 35 > vanilla["minority"]
