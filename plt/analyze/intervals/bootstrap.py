@@ -44,8 +44,8 @@ from plt.analyze.intervals.interval import (
     default_target,
     null_interval,
 )
-from plt.analyze.intervals.jackknife import Pooled
-from plt.analyze.intervals.uncertainty import degrees_of_freedom, effective_sizes, no_interval
+from plt.analyze.intervals.jackknife import Pooled, degrees_of_freedom
+from plt.analyze.intervals.uncertainty import effective_sizes, no_interval
 
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
 

@@ -23,10 +23,10 @@ ten people can be beyond doubt where one about everybody is not.
 The variance is V(user) + V(group) - V(user x group), never below the larger of the first two, each
 term by deleting one cluster at a time (`plt.analyze.intervals.jackknife`), and the interval is
 Student's t with the smallest effective number of clusters of a kind that varies, minus 1, degrees
-of freedom. A share (bounds 0 and 1) near an end is skewed, and its variance is seen too small where
-exceptions are few and happen to be missing: its interval reaches as far as the score test of a
-share does (Wilson's, on the answers that the variance is worth) or as t does, whichever is further.
-In simulations with shares of .95 and .99, t alone held .78 to .93.
+of freedom (fewer for an area under a curve). A share (bounds 0, 1) near an end is skewed, and its
+variance is seen too small where exceptions are few and happen to be missing: its interval reaches
+as far as Wilson's on the answers that the variance is worth, or as t does, whichever is further. In
+simulations with shares of .95 and .99, t alone held .78 to .93.
 
 A worked table: three users (rows) by three groups (columns),
 
@@ -51,6 +51,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plt.analyze.intervals import jackknife
 from plt.analyze.intervals.clusters import (
     ROUNDING,
     Clusters,
@@ -173,7 +174,8 @@ def influence_interval(
         groups: Integer codes >= 0, [rows].
         target: As in `mean_interval`.
         level: Nominal coverage.
-        bounds: Smallest and largest possible value of the statistic.
+        bounds: Smallest and largest possible value of the statistic; (0, 1) is an area under a
+            curve, whose variance may rest on few clusters (`jackknife.variance_size`).
         weights: How much of the statistic each row is, >= 0, [rows]; the same for all by default.
 
     Returns:
@@ -199,7 +201,8 @@ def influence_interval(
     rows = np.where(np.abs(rows) * rows.size > ROUNDING * max(1.0, abs(value)), rows, 0.0)
     # How far a new cluster would move a statistic that is no mean is not known from its bounds.
     known = bounds if rows.any() else None
-    return _interval(Pooled(float(value), clusters, rows, weights), target, level, known)
+    figure = Pooled(float(value), clusters, rows, weights, is_area=bounds == (0.0, 1.0))
+    return _interval(figure, target, level, known)
 
 
 def ratio_interval(
@@ -372,7 +375,9 @@ def _ends(
             return _Ends(low, high, KIND_NO_EXCEPTION, n_effective=n_effective)
         # Rows vary but all cluster sums cancel, as in a balanced two-by-two table.
         variance, kind = rows.size / (rows.size - 1) * float(rows @ rows), KIND_ROWS
-    se, df = float(np.sqrt(variance)), degrees_of_freedom(n_effective)
+    kinds = figure.clusters.varying(target)
+    n_variance = min(jackknife.variance_size(figure, kind) for kind in kinds)
+    se, df = float(np.sqrt(variance)), jackknife.degrees_of_freedom(n_variance)
     t = t_quantile(df, 0.5 + level / 2)
     low, high = value - t * se, value + t * se
     if (lowest, highest) == (0, 1) and 0 < value < 1:
@@ -391,8 +396,3 @@ def score_ends(share: float, variance: float, t: float) -> tuple[float, float]:
     centre = (share + ratio / 2) / (1 + ratio)
     half = t * np.sqrt(variance + ratio**2 / (4 * t**2)) / (1 + ratio)
     return float(centre - half), float(centre + half)
-
-
-def degrees_of_freedom(n_effective: float) -> float:
-    """Of Student's t on so many effective clusters; 1 below two, where only callers insist."""
-    return max(n_effective - 1, 1.0)
