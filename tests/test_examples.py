@@ -109,7 +109,7 @@ def test_length_policies(path_with_plt: dict[str, str], tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_new_people(path_with_plt: dict[str, str], tmp_path: Path) -> None:
     printed = run("new_people.sh", str(tmp_path), "60", "60", env=path_with_plt)
-    for method in ("bradley-terry", "individual, all answers", "further-fine-tune",
+    for method in ("bradley-terry", "individual, all answers of", "further-fine-tune",
                    "retrieve-similar", "pref", "lore", "eb-shrinkage"):  # fmt: skip
         assert f"| {method} " in printed
     assert "better than its own generic user beyond chance" in printed

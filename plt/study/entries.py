@@ -156,7 +156,8 @@ def entries_of(found: Gathered, report: Callable[[str], None]) -> list[Entry]:
         source: Source | pl.DataFrame
         if isinstance(each, Run):
             check_untouched(each, SCORES_FILE)
-            condition, cost, shared = condition_of(each), cost_of(each), _may_share(each)
+            condition, cost = condition_of(each), cost_of(each)
+            shared = "; ".join(filter(None, (_may_share(each), _few_answers(each)))) or None
             source = each.path / SCORES_FILE
         else:
             source = each
@@ -200,6 +201,23 @@ def _may_share(run: Run) -> str | None:
     return (
         f"answers that were shown of a person may share {' and '.join(shared)} with that person's"
         " questions, so what is gained may be memory"
+    )
+
+
+def _few_answers(run: Run) -> str | None:
+    """What the card of an adapted method says of few answers, where it is no good news."""
+    from plt.train.registry import METHODS
+
+    card = METHODS.get(run.identity.method)
+    if run.identity.command != "adapt" or card is None or card.few_answers:
+        return None
+    if not card.personal or card.backbone == "none":
+        return None
+    if card.few_answers is None:
+        return "whether a few answers do its new people harm has not been measured for this method"
+    return (
+        "after few answers this method is too sure: on simulated people its log loss was above"
+        " that of its own generic user"
     )
 
 

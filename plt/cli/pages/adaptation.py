@@ -57,7 +57,12 @@ def _sizes(found: Adaptation) -> tuple[Size, ...]:
 
 
 def _heads(found: Adaptation) -> tuple[str, ...]:
-    return tuple(f"{size} ({_people(found, size)} people)" for size in _sizes(found))
+    return tuple(f"{size} ({_counted(_people(found, size), 'person')})" for size in _sizes(found))
+
+
+def _counted(n: int, noun: str) -> str:
+    plural = {"person": "people"}.get(noun, f"{noun}s")
+    return f"{n} {noun if n == 1 else plural}"
 
 
 def _people(found: Adaptation, size: Size) -> int:
@@ -72,7 +77,8 @@ def _figures_table(found: Adaptation, title: str, name: str) -> Table:
         bound = curve.at(ALL_ANSWERS)
         if bound is not None:
             cell = with_interval(getattr(bound.figures, name))
-            rows.append((f"{curve.name}, all answers", *[cell] * len(sizes)))
+            whose = f"{curve.name}, all answers of {_counted(bound.n_users, 'person')}"
+            rows.append((whose, *[cell] * len(sizes)))
     for curve in found.curves:
         rows.append((curve.name, *(_figure(curve, size, name) for size in sizes)))
     columns = ("method", *_heads(found))
@@ -111,16 +117,28 @@ def _harmed(point: Point) -> str:
 
 
 def _ground(found: Adaptation) -> str:
-    first = found.curves[0].points[0]
     later = [p for c in found.curves if not c.flat for p in c.points]
     draws = sorted({p.draws for p in later if p.size not in (0, ALL_ANSWERS)})
     times = " or ".join(map(str, draws))
     drawn = f"; answers drawn {times} times, averaged within a person" if draws else ""
+    new = "new person" if found.n_users == 1 else "new people"
     return (
-        f"{found.n_judgements} questions to {found.n_users} new people; {found.n_ties} ties left"
-        f" out{drawn}; 95 % intervals, about {first.ground.about}; the gains of a table hold"
-        " together."
+        f"{_counted(found.n_judgements, 'question')} to {found.n_users} {new};"
+        f" {_counted(found.n_ties, 'tie')} left out{drawn}; 95 % intervals, {_targets(found)};"
+        " the gains of a table hold together."
     )
+
+
+def _targets(found: Adaptation) -> str:
+    """Whom the figures are about: with fewer people at larger sizes it may be another target."""
+    sizes: dict[str, list[str]] = {}
+    for point in (point for curve in found.curves for point in curve.points):
+        listed = sizes.setdefault(point.ground.about, [])
+        if (size := str(point.size)) not in listed:
+            listed.append(size)
+    if len(sizes) == 1:
+        return f"about {next(iter(sizes))}"
+    return "; ".join(f"after {', '.join(at)} about {about}" for about, at in sizes.items())
 
 
 def adaptation_json(found: Adaptation) -> dict[str, Any]:

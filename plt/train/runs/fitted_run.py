@@ -110,6 +110,19 @@ def model_fingerprint(settings: Mapping[str, object], progress: Progress = silen
     return resolve_model(name, progress).fingerprint if isinstance(name, str) else None
 
 
+def _without_model(run: Run) -> ArtifactError:
+    """Why a run holds no model, and where the model stands that it is about."""
+    trained = run.record.get("trained")
+    if run.identity.command == "train" or not isinstance(trained, dict):
+        return ArtifactError(f"{run.path} holds no model", hint="plt train DATA --method METHOD")
+    command = run.identity.command
+    return ArtifactError(
+        f"{run.path} is a run of plt {command} and holds no model: that stands in the run which it"
+        f" measured, {trained['run']}",
+        hint=f"plt {command} {trained['run']}",
+    )
+
+
 def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
     """Loads a finished run.
 
@@ -118,7 +131,7 @@ def load_fitted_run(path: Path, compute: Compute | None = None) -> FittedRun:
     """
     run = load_run(path)
     if not (path / MODEL).is_dir():
-        raise ArtifactError(f"{path} holds no model", hint="plt train DATA --method METHOD")
+        raise _without_model(run)
     compute = compute or Compute()
     trained_on = run.identity.inputs.get("model")
     settings = run.identity.config.get("set", {})

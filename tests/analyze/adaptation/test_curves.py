@@ -230,7 +230,7 @@ def test_all_answers_are_a_bound_and_the_metrics_table_keeps_it_apart() -> None:
     assert found.sizes == (0, 5, "all answers")
     first = next(block for block in adaptation_blocks(found) if isinstance(block, Table))
     bound, curve = first.rows
-    assert bound[0] == "individual, all answers"
+    assert bound[0] == "individual, all answers of 30 people"
     assert bound[1] == bound[2]
     assert curve[1] != curve[2]
     table = measure_adapted(made)

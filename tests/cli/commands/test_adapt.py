@@ -314,3 +314,22 @@ def test_a_run_of_a_frame_says_that_data_must_be_named(here: Path, capfd: Captur
     assert "no path leads to its people" in said
     assert "hint: plt adapt RUN --data DATA" in said
     assert main(["adapt", str(run.path), "t.parquet", "--n-shots", "5", "-q"]) == 0
+
+
+def test_a_run_of_adapt_is_adapted_by_its_trained_run(here: Path, capfd: Captured) -> None:
+    run = trained(capfd)
+    assert main(["adapt", run, "--n-shots", "5", "--draws", "1", "-q"]) == 0
+    adapted = capfd.readouterr().out.strip()
+    said = refused(capfd, adapted, "--n-shots", "5")
+    assert f"{adapted} is a run of plt adapt" in said
+    assert f"plt adapt {run}" in said
+
+
+def test_a_card_without_good_news_is_said_of_the_adapted_run(here: Path, capfd: Captured) -> None:
+    run = trained(capfd, method="retrieve-similar")
+    line = ["adapt", run, "--n-shots", "2", "--draws", "1", "--no-baselines"]
+    assert main(line) == 0
+    found = capfd.readouterr()
+    assert "too sure: on simulated people" in found.err
+    assert main(["report", found.out.strip()]) == 0
+    assert "too sure: on simulated people" in capfd.readouterr().out
