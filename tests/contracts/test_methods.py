@@ -3,6 +3,7 @@
 import tempfile
 import time
 import tomllib
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +32,16 @@ PERSONAL = [name for name, card in METHODS.items() if card.personal and card.tra
 BLIND = [name for name, card in METHODS.items() if not card.personal]
 KEY = ["user_id", "pair_id", "occurrence", "scored_as", "control"]
 TOLERANCE = 1e-5
-EVERY = pytest.mark.parametrize("name", METHODS)
+LONG = ("sft", "p-ipo")
+"""Policies whose machinery `dpo` and `p-dpo` use too: in the slow tier."""
+
+
+def tiered(names: Iterable[str]) -> list[object]:
+    """Parameters, those of `LONG` in the slow tier."""
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in names]
+
+
+EVERY = pytest.mark.parametrize("name", tiered(METHODS))
 SMALL_MODEL: dict[str, Path] = {}
 
 
@@ -264,7 +274,7 @@ def test_adapt_is_pure_and_leaves_others_bit_identical(
             assert ((rows["margin"] > 0) == (rows["label"] > 0.5)).mean() >= 0.8
 
 
-@pytest.mark.parametrize("name", [name for name, card in METHODS.items() if card.personal])
+@pytest.mark.parametrize("name", tiered(name for name, card in METHODS.items() if card.personal))
 def test_newcomers_come_behind_those_who_are_known(
     name: str, fitted: dict[str, Fitted], people: Preferences, compute: Compute, tmp_path: Path
 ) -> None:
@@ -310,7 +320,7 @@ def test_training_view_hides_what_gives_labels_away() -> None:
     assert set(view.pairs["pair_id"]) == set(view.votes["pair_id"])
 
 
-@pytest.mark.parametrize("name", PERSONAL)
+@pytest.mark.parametrize("name", tiered(PERSONAL))
 def test_personal_methods_find_what_was_planted(name: str, fitted: dict[str, Fitted]) -> None:
     frame = fitted[name].scores.frame
     right = accuracy(frame.filter(pl.col("control").is_null()))
@@ -321,7 +331,7 @@ def test_personal_methods_find_what_was_planted(name: str, fitted: dict[str, Fit
     assert (sham["scored_as"] != sham["user_id"]).all()
 
 
-@pytest.mark.parametrize("name", BLIND)
+@pytest.mark.parametrize("name", tiered(BLIND))
 def test_user_blind_methods_stay_below_the_own_vote_ceiling(
     name: str, fitted: dict[str, Fitted], people: Preferences
 ) -> None:

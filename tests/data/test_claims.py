@@ -213,6 +213,7 @@ def _race(folder: Path, barrier: Barrier, wins: "multiprocessing.SimpleQueue[lis
 
 
 @pytest.mark.parametrize("left", ["nothing", "a dead holder"])
+@pytest.mark.slow
 def test_of_two_takers_exactly_one_wins_each_of_a_thousand_times(left: str, tmp_path: Path) -> None:
     if left == "a dead holder":
         for number in range(ROUNDS):

@@ -115,6 +115,7 @@ def shared(folder: Path, n: int, line: list[str], order: list[str]) -> None:
     assert made <= {process.pid for process in started}
 
 
+@pytest.mark.slow
 def test_two_lines_over_one_folder_share_their_cells(folder: Path) -> None:
     shared(folder, 2, CHEAP, ["random", "length", "popularity"] * 3)
 
@@ -186,6 +187,7 @@ def test_a_single_cell_is_waited_for_and_taken_over_from_the_killed(
 
 
 @pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.slow
 def test_a_fit_that_is_stopped_and_wakes_after_a_takeover_ends_itself(
     finished: bool, folder: Path
 ) -> None:

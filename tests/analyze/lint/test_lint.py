@@ -148,6 +148,7 @@ def vpl(folder: Path) -> Preferences:
 
 
 @pytest.mark.parametrize("source", [pandalm, hh, vpl, jester])
+@pytest.mark.slow
 def test_real_data_are_clean_until_the_rejected_texts_become_lists(
     source: Callable[[Path], Preferences], shared_data: Path
 ) -> None:

@@ -86,6 +86,7 @@ def assert_stock_scores(
 
 
 @pytest.mark.parametrize("tune", ["head", "lora", "full"])
+@pytest.mark.slow
 def test_everybodys_reward_in_every_tuning(
     tune: str, home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -105,6 +106,7 @@ def test_everybodys_reward_in_every_tuning(
         ("p-rm", "head"), ("eb-shrinkage", "head"), ("pref", "head"), ("lore", "head"),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_one_users_reward(
     method: str, tune: str, home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

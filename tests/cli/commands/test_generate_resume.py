@@ -50,6 +50,7 @@ def killed_in_the_middle(line: list[str], partial: Path) -> set[str]:
     return {path.name for path in partial.glob("[!.]*.json")}
 
 
+@pytest.mark.slow
 def test_a_killed_line_loses_nothing_and_ends_with_the_same_bits(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,6 +177,7 @@ def test_wrong_lines(
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_it_goes_on_where_it_was(tables: Path) -> None:
     """SIGKILL after six of sixteen answers; the second run asks only what is not kept."""
 

@@ -50,6 +50,7 @@ def rewards(method: Method, prefs: Preferences, user: str | None) -> FloatArray:
 
 
 @pytest.mark.parametrize(("tuning", "exact"), [(FULL, 0), (FAST, 1e-6)], ids=["full", "lora"])
+@pytest.mark.slow
 def test_each_user_is_bradley_terry_on_their_own_rows(
     fits: dict[str, Individual],
     prefs: Preferences,
@@ -83,6 +84,7 @@ def test_saved_models_are_numbered_not_named(
         assert np.array_equal(rewards(loaded, prefs, user), rewards(individual, prefs, user))
 
 
+@pytest.mark.slow
 def test_a_newcomer_changes_nobody(
     individual: Individual, prefs: Preferences, ctx: TrainContext
 ) -> None:

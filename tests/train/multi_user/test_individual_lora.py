@@ -74,6 +74,7 @@ def only(prefs: Preferences, *users: str) -> Preferences:
     return prefs.filter(pl.col("user_id").is_in(users))
 
 
+@pytest.mark.slow
 def test_everybody_learns_as_bradley_terry_on_their_own_rows(
     fitted: BatchedUsers, prefs: Preferences, tmp_path: Path
 ) -> None:

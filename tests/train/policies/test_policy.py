@@ -309,6 +309,7 @@ def test_a_table_of_users_wins_over_the_judgements(view):
 
 
 @pytest.mark.parametrize("name", ["p-dpo", "p-ipo"])
+@pytest.mark.slow
 def test_an_adapted_newcomer_is_found_and_saved(name, view, small, tmp_path):
     """A cluster model too: the mixture of a newcomer moves towards their kind."""
     settings = {"model": str(small), **STEPS, "users": "cluster", "users_learning_rate": "0.05"}

@@ -20,6 +20,7 @@ CUT = "lose their middle"
 
 
 @pytest.mark.parametrize("model_type", ["gpt2", "llama"])
+@pytest.mark.slow
 def test_soft_tokens_and_the_longest_text_fit_the_positions(
     model_type: str, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_an_encoder_learns_too(texts, tune, tmp_path):
 @pytest.mark.parametrize(
     "tuning", [LORA, pytest.param(FULL, marks=pytest.mark.slow)], ids=["lora", "full"]
 )
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_with_the_same_bits(texts, tuning, tmp_path):
     pairs = polite_pairs(0, 40)
 
@@ -133,6 +134,7 @@ def test_progress_is_told_of_a_step_before_its_checkpoint(texts, tmp_path):
     assert not list(tmp_path.rglob("checkpoint-*"))
 
 
+@pytest.mark.slow
 def test_another_fit_in_the_same_folder_does_not_resume(texts, tmp_path):
     tuning, steps = replace(LORA, epochs=1), []
     ctx = context(tmp_path, progress=lambda what, done, total: steps.append(done))

@@ -141,9 +141,8 @@ def test_pets_are_told_apart_by_what_was_chosen_before(ctx: TrainContext) -> Non
     assert ((frame["margin"] > 0) == (frame["label"] > 0.5)).mean() == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(
-    "n_context", [pytest.param(n, marks=[pytest.mark.slow] * (n != 3)) for n in BAYES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("n_context", BAYES)
 def test_n_choices_give_what_n_choices_can(n_context: int, ctx: TrainContext) -> None:
     """O-5: near the Bayes accuracy of mirrored types, and not above it but for chance."""
     config = mirrored.Config(repeats=0.0, pairs_per_user=30, overlap=40, users=80, prompts=20)
@@ -244,6 +243,7 @@ def test_contexts_that_are_too_long_lose_their_first_choices() -> None:
     assert len(told[0]) == 3
 
 
+@pytest.mark.slow
 def test_fine_tuned_on_words(camps: Preferences, ctx: TrainContext, tmp_path: Path) -> None:
     """The whole path: contexts in training and scoring, newcomers, and back from disk."""
     few = camps.filter(pl.col("user_id").is_in(["nice 0", "cold 0"]))

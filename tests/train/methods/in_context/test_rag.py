@@ -144,6 +144,7 @@ def test_without_examples_everybody_is_the_zero_shot_judge(ctx: TrainContext) ->
     assert abs(margin(some, texts, "u")[0] - zero_shot) > 1e-6
 
 
+@pytest.mark.slow
 def test_past_choices_are_shown_in_both_orders() -> None:
     """A fair coin that seed and user throw: 100 throws lie within 4 standard deviations of 50."""
     past = [Seen(people().pairs["prompt"][0].to_list(), f"yes {i}", "no") for i in range(100)]

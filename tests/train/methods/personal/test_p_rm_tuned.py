@@ -75,6 +75,7 @@ def assert_kept(one: PRm, other: PRm, prefs: Preferences, *users: str | None) ->
     [0.5, pytest.param(0.0, marks=pytest.mark.slow), pytest.param(1.0, marks=pytest.mark.slow)],
 )
 @pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.slow
 def test_uniform_heads_are_vanilla_to_the_bit(
     alpha: float, grouped: bool, prefs: Preferences, ctx: TrainContext
 ) -> None:
@@ -157,6 +158,7 @@ def test_branches_that_are_off_train_nobody(
 
 
 @pytest.mark.parametrize("simplex", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_clusters_are_trained_saved_and_adapted(
     simplex: bool, prefs: Preferences, ctx: TrainContext, tmp_path: Path
 ) -> None:
@@ -197,6 +199,7 @@ def test_soft_prompts_tell_users_apart_and_take_newcomers(
         PRm.load(tmp_path, ctx.compute)
 
 
+@pytest.mark.slow
 def test_a_killed_soft_prompt_resumes_with_the_same_bits(
     prefs: Preferences, tmp_path: Path
 ) -> None:

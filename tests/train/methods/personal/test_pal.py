@@ -159,6 +159,7 @@ def test_the_sign_of_the_reference_code_learns_what_people_dislike(
     assert (margins(wrong, camps, "cold 0") > 0).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_a_bound_pulls_prototypes_back(camps: Preferences, ctx: TrainContext) -> None:
     """D19: the reference code computes the penalty and forgets it."""
     lengths = []
