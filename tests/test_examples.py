@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -114,3 +115,13 @@ def test_new_people(path_with_plt: dict[str, str], tmp_path: Path) -> None:
         assert f"| {method} " in printed
     assert "better than its own generic user beyond chance" in printed
     assert (tmp_path / "curves.svg").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_written_for_new_people(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    size = ("40", "60", "4", "4")
+    printed = run("written_for_new_people.sh", str(tmp_path), *size, env=path_with_plt)
+    rates = re.findall(r"\((\d+) answers, draw 0\)[^|]*\| builtin:small[^|]*\| +(0\.\d+)", printed)
+    assert [int(n) for n, _ in rates] == [0, 5, 20]
+    assert float(rates[1][1]) > float(rates[0][1]) + 0.2
+    assert (tmp_path / "win_rates.svg").stat().st_size > 1_000

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from plt.cli.pages.text_lengths import GENERIC, length_json, length_table
-from plt.cli.shell.authors import Author, guided, load_author
+from plt.cli.shell.authors import Author, Told, guided, load_author, load_reward
 from plt.cli.shell.options import (
     BatchSize,
     Config,
@@ -94,8 +94,13 @@ def command(
     ] = None,
     guide: Annotated[
         Path | None,
-        typer.Option("--guide", help="A reward run on MODEL's states: guides each token."),
+        typer.Option("--guide", help="A reward run: guides each token; with --best-of, chooses."),
     ] = None,
+    n_shots: Annotated[
+        str | None,
+        typer.Option("--n-shots", help="Of a run of adapt: after this many answers, or all."),
+    ] = None,
+    draw: Annotated[int, typer.Option("--draw", min=0, help="Which draw of the answers.")] = 0,
     guide_weight: Annotated[
         float | None,
         typer.Option("--guide-weight", help="Nats for one unit of its reward. [1.0]"),
@@ -139,6 +144,9 @@ def command(
     Example: plt generate builtin:tiny --prompts DATA --best-of 8 --reward RUN -o best.parquet
 
     Example: plt generate builtin:tiny --prompts DATA --guide RUN --reference -o guided.parquet
+
+    Example: plt generate builtin:tiny --prompts DATA --guide runs/adapt-pref-... --n-shots 5
+    --best-of 8 -o for_new_people.parquet
     """
     from plt.cli.shell.inputs import load_preferences
     from plt.data.tables.generations import distinct_prompts, texts_table
@@ -155,7 +163,11 @@ def command(
     )
     if prompts is None:
         raise UsageError("no prompts", hint="--prompts DATA, such as --prompts synthetic:length")
+    if best_of is not None and guide is not None and reward is None:
+        guide, reward = None, guide  # it chooses between whole texts
     _refuse_contradictions(best_of, reward, greedy, guide, (guide_weight, guide_top))
+    told = Told(n_shots, draw)
+    told.check(guide or reward)
     sampling = Sampling(temperature, top_p, greedy, max_new_tokens, min_new_tokens)
     prefs = load_preferences(prompts)
     data = distinct_prompts(prefs, split, n_prompts, seed)
@@ -163,8 +175,9 @@ def command(
         compute = compute_options(device, dtype, batch_size, progress)
         author = load_author(run, compute, bare=guide is not None)
         if guide is not None:
-            author, sampling = guided(author, sampling, guide, guide_weight, guide_top, compute)
-        judge = _reward_run(reward, compute)
+            weights = (guide_weight, guide_top)
+            author, sampling = guided(author, sampling, guide, told, weights, compute)
+        judge = _reward_run(reward, told, compute)
         asked = _plan(tuple(user or ()), reference, n, best_of, author, judge)
         _say_what_is_read(author.writer, data)
         kept = _kept(output, author, sampling, compute)
@@ -211,7 +224,7 @@ def _refuse_contradictions(
 ) -> None:
     if (best_of is None) != (reward is None):
         raise UsageError(
-            "--best-of and --reward belong together",
+            "--best-of and --reward (or --guide) belong together",
             hint="--best-of 8 --reward runs/individual-...",
         )
     if best_of is not None and greedy:
@@ -240,13 +253,12 @@ def _kept(
     return text_store(folder, author.fingerprint, sampling, compute)
 
 
-def _reward_run(reward: Path | None, compute: Compute) -> FittedRun | None:
+def _reward_run(reward: Path | None, told: Told, compute: Compute) -> FittedRun | None:
     if reward is None:
         return None
-    from plt.train.runs.fitted_run import load_fitted_run
     from plt.train.writing.best_of import refuse_margins
 
-    fitted = load_fitted_run(reward, compute)
+    fitted = load_reward(reward, told, compute)
     refuse_margins(fitted)
     return fitted
 

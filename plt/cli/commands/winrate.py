@@ -46,21 +46,21 @@ from plt.errors import UsageError
 if TYPE_CHECKING:
     import polars as pl
 
+    from plt.cli.shell.streams import Block
     from plt.data.tables.contests import Contests
+    from plt.data.tables.output import Output
     from plt.data.tables.table import Meta, Source
     from plt.train.judges.judge import Judge
 
 
 def command(
-    first: Annotated[
-        str, typer.Argument(metavar="TEXTS|VERDICTS", help="What one system wrote, or verdicts.")
-    ],
-    second: Annotated[
-        str | None,
+    tables: Annotated[
+        list[str],
         typer.Argument(
-            metavar="TEXTS|DATA", help="What the other wrote; of DATA the chosen texts."
+            metavar="TEXTS TEXTS|DATA, or VERDICTS...",
+            help="What two systems wrote (of DATA the chosen texts), or tables of verdicts.",
         ),
-    ] = None,
+    ],
     judge: JudgeName = None,
     first_control: Annotated[
         str | None,
@@ -84,6 +84,10 @@ def command(
     judge_option: JudgeOptions = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the win rates as .svg."),
+    ] = None,
     out: Out = None,
     force: Force = False,
     no_clobber: NoClobber = False,
@@ -98,8 +102,8 @@ def command(
     """Which of two systems does a judge prefer, person by person?
 
     A reward run judges as each person; a language model is asked in both orders, and what the
-    orders do not agree on is a tie. With --out the verdicts are kept; of a verdicts table alone the
-    figures are printed again, and no judge is needed.
+    orders do not agree on is a tie. With --out the verdicts are kept; of tables of verdicts alone
+    the figures are printed again, one system below the other, and no judge is needed.
 
     Example: plt winrate policy.parquet generic.parquet --judge runs/individual-3f9c2a1b0d
 
@@ -112,11 +116,12 @@ def command(
 
     refuse_several("winrate")
     output = named(out, force=force, no_clobber=no_clobber, parents=parents)
-    sources = _sources(first, second)
+    picture = _picture(plot, force=force, no_clobber=no_clobber, parents=parents)
+    sources = _sources(tables)
     wanted = [name for name, value in (("--judge", judge), ("--judge-url", judge_url)) if value]
     spent: dict[str, Any] | None = None
-    if len(sources) == 1:
-        verdicts, meta, dropped = _kept_verdicts(sources[0], wanted)
+    if _are_verdicts(sources, wanted):
+        verdicts, meta, dropped = _kept_verdicts(sources)
     else:
         _refuse_judges(wanted, judge_model)
         contests, meta = _contests(sources, (first_control, second_control))
@@ -140,22 +145,26 @@ def command(
         if output.is_stdout:
             return Result(payload=payload)
         put(payload, output)
-    return _result(verdicts, dropped, spent, out)
+    return _result(verdicts, dropped, spent, out, picture)
 
 
 def _result(
     verdicts: pl.DataFrame, dropped: Mapping[str, int], spent: Mapping[str, Any] | None,
-    out: Path | None,
+    out: Path | None, picture: Output | None,
 ) -> Result:  # fmt: skip
     from plt.analyze.comparison.win_rate import win_rates
-    from plt.cli.pages.win_rate import win_rate_blocks, win_rate_json
+    from plt.cli.formats.svg import to_svg
+    from plt.cli.pages.win_rate import rates_picture, rates_table, win_rate_blocks, win_rate_json
     from plt.cli.shell.streams import Line
 
     found = win_rates(verdicts)
     for each in found:
         if each.no_judge is not None:
             say(f"WARNING: {each.no_judge}")
-    blocks = [block for each in found for block in win_rate_blocks(each)]
+    blocks: list[Block] = [rates_table(found)] if len(found) > 1 else []
+    blocks += [block for each in found for block in win_rate_blocks(each)]
+    if picture is not None:
+        put(to_svg(rates_picture(found)).encode("utf-8"), picture)
     if dropped:
         listed = ", ".join(f"{reason} {count}" for reason, count in dropped.items())
         blocks.append(Line(f"Left out: {listed}."))
@@ -185,16 +194,55 @@ def _spending(spent: Mapping[str, Any]) -> str:
     )
 
 
-def _sources(first: str, second: str | None) -> list[Source]:
+def _sources(tables: list[str]) -> list[Source]:
     from plt.cli.shell.inputs import run_sources
 
-    sources = run_sources([first] if second is None else [first, second])
-    if len(sources) not in (1, 2):
-        raise UsageError(
-            f"two tables of texts, or one of verdicts, are wanted; there are {len(sources)}",
-            hint="plt winrate one.parquet other.parquet --judge RUN",
-        )
+    sources = run_sources(tables)
+    if not sources:
+        raise UsageError("no tables", hint="plt winrate one.parquet other.parquet --judge RUN")
     return sources
+
+
+def _are_verdicts(sources: list[Source], wanted: list[str]) -> bool:
+    """Whether these are verdicts; else they are two tables of texts.
+
+    Raises:
+        UsageError: They are neither.
+    """
+    from plt.data import catalog
+    from plt.data.tables.schema import VERDICTS
+    from plt.data.tables.table import read_meta, source_name
+
+    hint = "plt winrate one.parquet other.parquet --judge RUN"
+    names = [isinstance(each, Path) and not catalog.is_path(str(each)) for each in sources]
+    tags = [None if name else read_meta(each)[1] for name, each in zip(names, sources, strict=True)]
+    verdicts = [tag == VERDICTS.tag for tag in tags]
+    if all(verdicts):
+        if wanted:
+            raise UsageError("these are verdicts: they are judged", hint=f"leave {wanted[0]} out")
+        return True
+    if len(sources) == 1:
+        raise UsageError(
+            f"{source_name(sources[0])} stands alone; a second table of texts is wanted", hint=hint
+        )
+    if len(sources) != 2 or any(verdicts):
+        raise UsageError(
+            f"two tables of texts, or verdicts alone, are wanted; there are {len(sources)} tables,"
+            f" {sum(verdicts)} of them verdicts",
+            hint=hint,
+        )
+    return False
+
+
+def _picture(plot: Path | None, **keep: bool) -> Output | None:
+    """Where ``--plot`` draws; refused before anything is judged where it cannot be."""
+    if plot is None:
+        return None
+    from plt.cli.formats.svg import MARK
+
+    if plot.suffix.lower() != ".svg":
+        raise UsageError(f"--plot draws .svg here, not {plot.name!r}", hint="--plot rates.svg")
+    return named(plot, flag="--plot", mark=MARK, **keep)
 
 
 def _refuse_judges(wanted: list[str], judge_model: str | None) -> None:
@@ -205,18 +253,21 @@ def _refuse_judges(wanted: list[str], judge_model: str | None) -> None:
         raise UsageError("--judge-url needs --judge-model", hint="--judge-model NAME")
 
 
-def _kept_verdicts(source: Source, wanted: list[str]) -> tuple[pl.DataFrame, Meta, dict[str, int]]:
-    from plt.data.tables.schema import VERDICTS
-    from plt.data.tables.table import read_meta, read_table, source_name
+def _kept_verdicts(sources: list[Source]) -> tuple[pl.DataFrame, Meta, dict[str, int]]:
+    """The verdicts of all tables, each once, and what was left out of any."""
+    import polars as pl
 
-    _, tag = read_meta(source)
-    if wanted or tag != VERDICTS.tag:
-        raise UsageError(
-            f"{source_name(source)} stands alone; a second table of texts is wanted",
-            hint="plt winrate one.parquet other.parquet --judge RUN",
-        )
-    verdicts, meta = read_table(source, VERDICTS)
-    return verdicts, meta, dict(meta.dropped)
+    from plt.data.tables.schema import VERDICTS
+    from plt.data.tables.table import read_table
+
+    dropped: dict[str, int] = {}
+    frames = []
+    for source in sources:
+        verdicts, meta = read_table(source, VERDICTS)
+        frames.append(verdicts)
+        for reason, count in meta.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    return pl.concat(frames).unique(maintain_order=True), meta, dropped
 
 
 def _contests(

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from plt.analyze.intervals.claims import about, side
 from plt.analyze.intervals.figures import MISSING, interval_json, number, with_interval
+from plt.cli.shell.pictures import Axis, Mark, Picture, Series
 from plt.cli.shell.streams import Block, Line, Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from plt.analyze.comparison.win_rate import Tally, WinRate
+    from plt.analyze.intervals.interval import Interval
 
 OVERALL = ("win rate of", "ties half, by user", "ties half, pooled", "among decided",
            "ties as wins, pooled", "ties as wins, by user")  # fmt: skip
@@ -79,6 +83,53 @@ def _user_json(found: WinRate, i: int) -> dict[str, Any]:
         "ci": None if ends is None else [float(ends.low[i]), float(ends.high[i])],
         "winner": tally.winner,
     }
+
+
+def _rate(found: WinRate) -> Interval:
+    return found.by_user if found.users else found.pooled
+
+
+def rates_table(found: Sequence[WinRate]) -> Table:
+    """One system a row, in the order given: how often each wins, and against whom."""
+    rows = tuple(
+        (
+            each.system_1,
+            each.system_2,
+            with_interval(_rate(each)),
+            with_interval(each.decided),
+            str(each.total.n),
+            str(len(each.users)) if each.users else MISSING,
+            each.judge,
+        )
+        for each in found
+    )
+    heads = ("win rate of", "against", "ties half", "among decided", "contests", "users", "judge")
+    return Table(heads, rows, "win rates; 95 % intervals, each by itself", frozenset(heads[2:6]))
+
+
+def rates_picture(found: Sequence[WinRate]) -> Picture:
+    """The same as a picture, one system below the other."""
+    marks = tuple(
+        Mark(
+            each.system_1,
+            _rate(each).value,
+            _rate(each).low,
+            _rate(each).high,
+            strong=side(_rate(each), 0.5) in ("above", "below"),
+            said=with_interval(_rate(each)),
+        )
+        for each in found
+    )
+    others = ", ".join(dict.fromkeys(each.system_2 for each in found))
+    said = "; ".join(f"{mark.label} {mark.said}" for mark in marks)
+    return Picture(
+        "win-rates",
+        f"Win rate against {others}",
+        f"A share of contests, ties half, 0.5 is a coin: {said}.",
+        Axis("win rate, ties half"),
+        (Series("win rate", marks),),
+        reference=(0.5, "a coin"),
+    )
 
 
 def _overall(found: WinRate) -> Table:

@@ -272,7 +272,7 @@ def _score_all(run: Run, job: _Job) -> None:
     ctx = TrainContext(session.seed, run.work, compute, session.people, before_checkpoint=held)
     kept = run.work / CHECKPOINTS / "adapt"
     kept.mkdir(parents=True, exist_ok=True)
-    people = _people(job, fitted)
+    people = chosen_people(fitted, job.people, job.asked, session.seed)
     draws = 1 if job.asked.chosen else job.asked.draws
     plan = shown_of(card, job.asked.n_shots, draws, everything=job.method == BOUND)
     frames: list[pl.DataFrame] = []
@@ -289,17 +289,17 @@ def _score_all(run: Run, job: _Job) -> None:
     _write(run, job, pl.concat(frames), card)
 
 
-def _people(job: _Job, fitted: FittedRun) -> Newcomers:
-    """Those of the job, with the order in which the run asks them where it chooses."""
+def chosen_people(fitted: FittedRun, people: Newcomers, asked: Asked, seed: int) -> Newcomers:
+    """The new people, with the order in which the run asks them where it chooses."""
     from plt.train.method import Placed
     from plt.train.runs.active_shots import active_places
 
-    if not job.asked.chosen or not isinstance(fitted.method, Placed):
-        return job.people
-    most = max(job.asked.n_shots, default=0)
-    answers, seed = job.people.answers, job.session.seed
-    chosen = active_places(fitted.method, answers, most, job.asked.select, seed)
-    return replace(job.people, chosen=chosen)
+    if not asked.chosen or not isinstance(fitted.method, Placed):
+        return people
+    most = max(asked.n_shots, default=0)
+    return replace(
+        people, chosen=active_places(fitted.method, people.answers, most, asked.select, seed)
+    )
 
 
 def _refuse_known(fitted: FittedRun, people: Newcomers) -> None:

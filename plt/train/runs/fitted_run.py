@@ -28,25 +28,30 @@ class FittedRun:
     Attributes:
         run: The run directory and its manifest.
         method: What was fitted.
+        whom: Of a model that was adapted to new people, these people; None is whom it knows.
+        told: What such a model was told of them, for its name.
     """
 
     run: Run
     method: Method
+    whom: tuple[str, ...] | None = None
+    told: str = ""
 
     @property
     def name(self) -> str:
-        """Method and run id."""
-        return f"{self.run.identity.method}-{self.run.run_id}"
+        """Method and run id, and what it was told since."""
+        name = f"{self.run.identity.method}-{self.run.run_id}"
+        return f"{name} ({self.told})" if self.told else name
 
     @property
     def users(self) -> Sequence[str]:
-        """Whom the method knows; everybody else gets the population's reward."""
-        return self.method.users
+        """Whom it is asked for: everybody else gets the population's reward."""
+        return self.method.users if self.whom is None else self.whom
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 of what was asked for and of the files that came out."""
-        facts = [self.run.identity.to_json(), self.run.record.get("outputs")]
+        facts = [self.run.identity.to_json(), self.run.record.get("outputs"), self.told]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def score(self, prefs: Preferences, as_user: str | None = None) -> Scores:
@@ -67,14 +72,16 @@ class FittedRun:
             scored_as = dict.fromkeys(prefs.votes["user_id"].unique().to_list(), whose)
         return score_pairs(self.method, prefs, label, scored_as=scored_as)
 
-    def introduced(self, prefs: Preferences, people: pl.DataFrame, work: Path) -> "FittedRun":
+    def introduced(
+        self, prefs: Preferences, people: pl.DataFrame | None, work: Path
+    ) -> "FittedRun":
         """The run, knowing what strangers in a table say of themselves: no answer of theirs.
 
         A method that reads no such words, and people without any, stay as they were.
 
         Args:
             prefs: Who is to be scored.
-            people: A `users/1` table; only its profiles are read.
+            people: A `users/1` table, of which only profiles are read; None for those in `prefs`.
             work: A folder that the method may write to.
         """
         names = pl.Series(self.strangers(prefs), dtype=pl.String)

@@ -176,7 +176,7 @@ def load_guide(
     unit, rows = np.eye(d, dtype=np.float32), np.arange(d)
     heads = {
         user: torch.from_numpy(table.reward(unit, rows, [user] * d)).float().to(device)
-        for user in (None, *table.users)
+        for user in (None, *fitted.users)
     }
     encoder = writer.encoder
     (row,), (begin,) = encoder.encode_responses([[{"role": "user", "content": "a"}]], [""])
