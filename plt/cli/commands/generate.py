@@ -77,8 +77,7 @@ def command(
     ] = False,
     n: Annotated[int, typer.Option("--n", min=1, help="Texts for each user and prompt.")] = 1,
     n_prompts: Annotated[
-        int | None,
-        typer.Option("--n-prompts", min=1, help="This many prompts, drawn from the seed."),
+        int | None, typer.Option("--n-prompts", min=1, help="This many, drawn from the seed.")
     ] = None,
     split: Annotated[
         str | None,
@@ -154,20 +153,15 @@ def command(
     from plt.train.writing.sampling import Sampling
 
     output = for_table(
-        out,
-        "a table of texts",
-        as_json=as_json,
-        force=force,
-        no_clobber=no_clobber,
+        out, "a table of texts", as_json=as_json, force=force, no_clobber=no_clobber,
         parents=parents,
-    )
+    )  # fmt: skip
     if prompts is None:
         raise UsageError("no prompts", hint="--prompts DATA, such as --prompts synthetic:length")
-    if best_of is not None and guide is not None and reward is None:
+    weights, told = (guide_weight, guide_top), Told(n_shots, draw)
+    if best_of is not None and reward is None:
         guide, reward = None, guide  # it chooses between whole texts
-    _refuse_contradictions(best_of, reward, greedy, guide, (guide_weight, guide_top))
-    told = Told(n_shots, draw)
-    told.check(guide or reward)
+    _refuse_contradictions(best_of, reward, greedy, guide, weights, told)
     sampling = Sampling(temperature, top_p, greedy, max_new_tokens, min_new_tokens)
     prefs = load_preferences(prompts)
     data = distinct_prompts(prefs, split, n_prompts, seed)
@@ -175,7 +169,6 @@ def command(
         compute = compute_options(device, dtype, batch_size, progress)
         author = load_author(run, compute, bare=guide is not None)
         if guide is not None:
-            weights = (guide_weight, guide_top)
             author, sampling = guided(author, sampling, guide, told, weights, compute)
         judge = _reward_run(reward, told, compute)
         asked = _plan(tuple(user or ()), reference, n, best_of, author, judge)
@@ -221,7 +214,9 @@ def _refuse_contradictions(
     greedy: bool,
     guide: Path | None,
     guidance: tuple[float | None, int | None],
+    told: Told,
 ) -> None:
+    told.check(guide or reward)
     if (best_of is None) != (reward is None):
         raise UsageError(
             "--best-of and --reward (or --guide) belong together",
