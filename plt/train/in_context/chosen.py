@@ -4,7 +4,9 @@ Whatever is chosen is chosen by judgements that moved no weight, foretold after 
 same person, two, five and so on. The margin of a pair after n judgements is
 m_0 + n / (n + k) (m_n - m_0), m_0 what is said without a judgement: k is the number of judgements
 after which half of what was read is believed. The people are those whom the network was shown,
-so that newcomers might want a larger k.
+so that newcomers might want a larger k. At last every margin is multiplied by the smallest of
+`SCALES` whose loss lies within one standard error over people of the least (the rule of Breiman et
+al. 1984 for trees): the weights that look best on a few judgements of noise are too sure of it.
 """
 
 import copy
@@ -30,6 +32,8 @@ SIZES = (0, 1, 2, 5, 10, 20, 40, 80)
 ALL = 2**31
 SHRINKAGES = (math.inf, 128.0, 64.0, 32.0, 16.0, 8.0, 4.0, 2.0, 1.0, 0.5, 0.0)
 """Candidates for k, of which equal losses keep the first; infinity reads nothing."""
+SCALES = (0.05, 0.25, 0.5, 0.75, 1.0)
+"""What a margin may be multiplied by, smallest first; never 0, so that no answer changes sides."""
 CHECKS = 8
 """How often judgements that are held out are looked at."""
 
@@ -120,6 +124,36 @@ def losses_by_shrinkage(network: ContextScorer, asked: Sequence[Asked]) -> Float
     return found
 
 
+def chosen_scale(network: ContextScorer, asked: Sequence[Asked], shrinkage: float) -> float:
+    """What all margins are multiplied by, of `SCALES`; 1 where fewer than two people say so.
+
+    Args:
+        network: As it is kept.
+        asked: Everybody once, after all that is read of them.
+        shrinkage: k.
+    """
+    each = []
+    with torch.no_grad():
+        for part in asked:
+            pairs, present = part.targets, part.targets.present
+            unread = network.margins(part.context.nothing(), pairs.a, pairs.b).double()
+            read = network.margins(part.context, pairs.a, pairs.b).double()
+            n = part.context.present.sum(dim=1).double().numpy()
+            margins = unread + torch.from_numpy(trust(n, shrinkage))[:, None] * (read - unread)
+            scaled = torch.tensor(SCALES, dtype=torch.float64)[:, None, None] * margins
+            losses = functional.binary_cross_entropy_with_logits(
+                scaled, pairs.label.double().expand_as(scaled), reduction="none"
+            )
+            each.append((losses * present).sum(dim=2) / present.sum(dim=1).clamp_min(1))
+    found = torch.cat(each, dim=1).numpy() if each else np.zeros((len(SCALES), 0))
+    n_people = found.shape[1]
+    if n_people < 2:
+        return 1.0
+    worse = found - found[found.mean(axis=1).argmin()]
+    error = worse.std(axis=1, ddof=1) / math.sqrt(n_people)
+    return SCALES[int(np.flatnonzero(worse.mean(axis=1) <= error)[0])]
+
+
 def divided(judgements: Judgements) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which of N judgements move weights, and which judge: (N,) each, nobody's in neither.
 
@@ -148,11 +182,13 @@ class Choice:
         kept: How far the fit was when it had the weights that are kept.
         shrinkage: k.
         how: In a sentence for the notes of a run.
+        scale: What all margins are multiplied by.
     """
 
     kept: Moment
     shrinkage: float
     how: str
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -238,7 +274,7 @@ def fit_chosen(
     kept = Moment(stop * episodes.steps_an_epoch, epochs * episodes.steps_an_epoch)
     if weights:
         network.load_state_dict(weights)
-    shrinkage = math.inf
+    shrinkage, scale = math.inf, 1.0
     how = f"weights of the last of {epochs} epochs; nothing is read: a single person or pair"
     if judges.weights:
         shrinkage = SHRINKAGES[int(np.argmin(losses_by_shrinkage(network, judges.trust)))]
@@ -246,7 +282,10 @@ def fit_chosen(
             f"weights of epoch {stop} of {epochs}, and n judgements count n / (n + {shrinkage:g}):"
             f" chosen by {judges.who}, at {SIZES[0]} to {SIZES[-1]} judgements"
         )
+        scale = chosen_scale(network, judges.weights, shrinkage)
+        if scale < 1:
+            how += f"; all margins are multiplied by {scale:g}, and no worse by these judgements"
         if stop + every > epochs:
             how += "; the fit reached its last epoch, more may be better: --set epochs=..."
     network.double().requires_grad_(False)
-    return Choice(kept, shrinkage, how)
+    return Choice(kept, shrinkage, how, scale)

@@ -34,6 +34,7 @@ class ContextModel(Generic[Network]):
         units: Those of the features.
         shrinkage: After how many judgements half of what was read is believed (`trust`).
         n_read: Judgements of a person that are read, at most.
+        scale: What every margin is multiplied by.
     """
 
     network: Network
@@ -41,6 +42,7 @@ class ContextModel(Generic[Network]):
     units: Units
     shrinkage: float
     n_read: int
+    scale: float = 1.0
 
     def margins(
         self,
@@ -78,7 +80,7 @@ class ContextModel(Generic[Network]):
                     # All pairs, so that the batch does not depend on who is known.
                     every, which = np.unique(asked[1:], axis=1, return_inverse=True)
                     found[mine] = scoring.of_nobody(*every)[which.reshape(-1)[mine]]
-        return np.where(a <= b, 1.0, -1.0) * found[place.reshape(-1)]
+        return self.scale * np.where(a <= b, 1.0, -1.0) * found[place.reshape(-1)]
 
     def knowing(
         self, judgements: Judgements, vectors: NDArray[np.float32], notes: Sequence[str]
@@ -108,7 +110,7 @@ class ContextModel(Generic[Network]):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `plt.train.artifact` writes; the names of the users go to its JSON."""
         weights = {f"network.{n}": v.numpy() for n, v in self.network.state_dict().items()}
-        chosen = {"shrinkage": np.array([self.shrinkage])}
+        chosen = {"shrinkage": np.array([self.shrinkage]), "margin_scale": np.array([self.scale])}
         return weights | self.history.arrays() | self.units.arrays() | chosen
 
     @classmethod
@@ -127,7 +129,8 @@ class ContextModel(Generic[Network]):
         )
         network.double().requires_grad_(False)
         history = History.from_arrays(arrays, users)
-        return cls(network, history, units, float(arrays["shrinkage"][0]), n_read)
+        shrinkage, scale = (float(arrays[name][0]) for name in ("shrinkage", "margin_scale"))
+        return cls(network, history, units, shrinkage, n_read, scale)
 
 
 def fit_context_model(
@@ -158,7 +161,7 @@ def fit_context_model(
     network = make(units.width)
     judges = Judges.of(judgements, seen, settings, seed)
     choice = fit_chosen(network, judges, settings, seed, progress)
-    model = ContextModel(network, history, units, choice.shrinkage, settings.n_read)
+    model = ContextModel(network, history, units, choice.shrinkage, settings.n_read, choice.scale)
     return model, choice.kept, (choice.how, *model.unread())
 
 

@@ -10,11 +10,14 @@ import torch
 from torch import nn
 
 from plt.train.in_context.chosen import (
+    ALL,
+    SCALES,
     SHRINKAGES,
     SIZES,
     Asked,
     Judges,
     asked_of,
+    chosen_scale,
     divided,
     fit_chosen,
     losses_by_shrinkage,
@@ -149,6 +152,41 @@ def test_the_weights_of_the_least_loss_are_kept() -> None:
     best = min(losses, key=lambda epoch: losses[epoch][0])
     assert found.kept == Moment(4 * best, 24)
     assert float(network.certainty) == pytest.approx(losses[best][1])
+
+
+class Loud(Counting):
+    """Draws its margins: nothing is known."""
+
+    def margins(self, context: Pairs, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        shape = (len(a), a.shape[1])
+        return self.certainty * torch.randn(shape, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("size", [0.5, 3.0])
+def test_who_is_sure_of_noise_is_believed_as_little_as_there_is(size: float) -> None:
+    people = mirrored_people(50, 12, 0.5, seed=0)
+    assert chosen_scale(Loud(size), everything(people), 0.0) == SCALES[0]
+
+
+@pytest.mark.parametrize(("certainty", "least"), [(2.0, 0.75), (8.0, 0.05)])
+def test_who_is_rightly_sure_is_believed(certainty: float, least: float) -> None:
+    """One answer in ten is turned round: log-odds of 2.2 are right, and 8 are too much."""
+    people = mirrored_people(50, 12, 0.1, seed=0)
+    found = chosen_scale(Counting(certainty), everything(people), 0.0)
+    assert least <= found <= (1.0 if certainty == 2.0 else 0.5)
+
+
+def everything(people: History) -> list[Asked]:
+    """The last three judgements of everybody after all others."""
+    place = np.concatenate([np.arange(n) for n in np.diff(people.starts)])
+    last = place >= np.repeat(np.diff(people.starts), np.diff(people.starts)) - 3
+    return asked_of(people, last, SETTINGS, 0, (ALL,))
+
+
+def test_one_person_says_nothing_of_how_sure_to_be() -> None:
+    alone = everything(mirrored_people(1, 12, 0.3, seed=0))
+    assert chosen_scale(Loud(3.0), alone, 0.0) == 1.0
+    assert chosen_scale(Loud(3.0), [], 0.0) == 1.0
 
 
 def test_without_judges_nothing_is_read() -> None:
