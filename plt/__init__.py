@@ -7,6 +7,7 @@
     >>> plt.compare(runs)                                       # doctest: +SKIP
     >>> plt.adapt(runs, n_shots=[0, 5, 30])                     # doctest: +SKIP
     >>> plt.tax(runs, bench="rewardbench")                      # doctest: +SKIP
+    >>> plt.dose(runs[-1], max_tax=2, bench="rewardbench")      # doctest: +SKIP
     >>> plt.load("runs/lore-1a2b").score("new.parquet")         # doctest: +SKIP
     >>> sorted(plt.METHODS)                                     # doctest: +SKIP
 
@@ -20,12 +21,12 @@ from plt import train as _train_package  # only a docstring: it loads nothing
 
 __version__ = "0.1.0"
 __all__ = [
-    "METHODS", "adapt", "compare", "convert", "lint", "load", "read", "split", "stats", "tax",
-    "train",
+    "METHODS", "adapt", "compare", "convert", "dose", "lint", "load", "read", "split", "stats",
+    "tax", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from plt.api import adapt, compare, convert, lint, load, read, split, stats, tax
+    from plt.api import adapt, compare, convert, dose, lint, load, read, split, stats, tax
     from plt.train.registry import METHODS
 
 

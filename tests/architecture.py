@@ -36,7 +36,7 @@ LAYERS: Mapping[str, tuple[str, ...]] = {
     "study": ("compute", "digests", "plan", "length_experiment", "outcome", "run_facts", "entries",
               "make_run", "gains", "execute", "newcomers", "costs", "reports"),
     "cli": ("shell", "formats", "pages", "commands"),
-    "api": ("answer", "tables", "runs", "newcomers", "tax"),
+    "api": ("answer", "tables", "runs", "newcomers", "tax", "dose"),
 }  # fmt: skip
 """The rooms of a folder from the ground up; a room may know earlier ones. A room inside a room that
 is not named stands where the one around it does."""

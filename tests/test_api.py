@@ -250,8 +250,8 @@ def test_what_is_shown_is_short_and_html_is_escaped(path: Path) -> None:
 
 
 def test_the_package_is_complete_and_loads_nothing_heavy() -> None:
-    names = {"METHODS", "adapt", "compare", "convert", "lint", "load", "read", "split", "stats",
-             "tax", "train"}  # fmt: skip
+    names = {"METHODS", "adapt", "compare", "convert", "dose", "lint", "load", "read", "split",
+             "stats", "tax", "train"}  # fmt: skip
     assert names <= set(dir(plt))
     assert not set(dir(plt)) & {"Any", "ModuleType", "TYPE_CHECKING"}
     assert set(plt.__all__) == names

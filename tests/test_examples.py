@@ -4,12 +4,14 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
@@ -125,3 +127,24 @@ def test_written_for_new_people(path_with_plt: dict[str, str], tmp_path: Path) -
     assert [int(n) for n, _ in rates] == [0, 5, 20]
     assert float(rates[1][1]) > float(rates[0][1]) + 0.2
     assert (tmp_path / "win_rates.svg").stat().st_size > 1_000
+
+
+@pytest.mark.slow
+def test_the_workflow_of_a_build_server_runs(path_with_plt: dict[str, str], tmp_path: Path) -> None:
+    """Every line but that of the installation, as the server types it, over the stored runs."""
+    workflow = yaml.safe_load((EXAMPLES / "ci" / "reproduce.yml").read_text())
+    (job,) = workflow["jobs"].values()
+    shutil.copytree(ROOT / "tests" / "golden" / "runs", tmp_path / "golden")
+    lines = {step["name"]: step["run"] for step in job["steps"] if "run" in step}
+    assert lines.pop("install") == "python -m pip install plt-toolkit"
+    printed = {}
+    for name, line in lines.items():
+        done = subprocess.run(
+            ["bash", "-eo", "pipefail", "-c", line],
+            capture_output=True, text=True, cwd=tmp_path, check=False,
+            env=path_with_plt | {"OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
+        printed[name] = done.stdout
+    assert printed["verify against the stored reference"].count("agree") == 3
+    assert (tmp_path / "report.html").stat().st_size > 10_000

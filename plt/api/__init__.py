@@ -1,17 +1,18 @@
 """The Python API: what the commands do, from paths, names and frames, without printing.
 
 Each function is documented by its command too: ``plt train --help``. What is given is never
-changed, and only `train`, `adapt` and `tax` write: their runs. The names below are those of
+changed, and only `train`, `adapt`, `tax` and `dose` write: their runs. The names below are those of
 the package `plt`.
 """
 
 from plt.api.answer import Answer
+from plt.api.dose import dose
 from plt.api.newcomers import AdaptedRuns, adapt
 from plt.api.runs import Run, Runs, compare, load, train
 from plt.api.tables import Data, convert, lint, read, split, stats
 from plt.api.tax import tax
 
 __all__ = [
-    "AdaptedRuns", "Answer", "Data", "Run", "Runs", "adapt", "compare", "convert", "lint", "load",
-    "read", "split", "stats", "tax", "train",
+    "AdaptedRuns", "Answer", "Data", "Run", "Runs", "adapt", "compare", "convert", "dose", "lint",
+    "load", "read", "split", "stats", "tax", "train",
 ]  # fmt: skip

@@ -1,18 +1,41 @@
 """Does a run still hold what it held, and do two runs say the same?"""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
-from plt.data.run import SCORES_FILE, Run, hash_outputs, load_run
+from plt.data.run import CONFIG, MANIFEST, SCORES_FILE, Run, hash_outputs, load_run
+from plt.data.tables.files import atomic_path
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import read_table
+from plt.errors import ArtifactError
+
+FloatArray: TypeAlias = NDArray[np.float64]
 
 ROW = (
     "pair_id", "user_id", "occurrence", "scored_as", "control", "n_shots", "draw", "variant",
 )  # fmt: skip
+
+
+REFERENCE_FILE = "reference.json"
+"""Beside a stored reference: how far another machine may be from it."""
+KEPT = (MANIFEST, CONFIG, SCORES_FILE)
+"""What a stored reference holds; a model is not compared."""
+DRIFT = 0.1
+"""What the mean difference may be, as a share of the tolerance: rounding has no direction."""
+MACHINE = (
+    ("processor", "processor", "another processor rounds otherwise"),
+    ("features_made_by", "features made by", "another processor rounds otherwise"),
+    ("threads", "threads", "sums in other parts round otherwise"),
+    ("packages", "packages", "other versions may compute otherwise"),
+)
 
 
 @dataclass(frozen=True)
@@ -24,24 +47,34 @@ class Verification:
         n_files: Files that were re-hashed.
         n_margins: Margins that were compared; null without a reference.
         largest: Largest absolute difference of two margins; null without a reference.
+        tolerance: What it was held to; null without a reference.
+        machine: How the two machines differ, in sentences; the same machine is held to the bit.
     """
 
     problems: list[str]
     n_files: int
     n_margins: int | None = None
     largest: float | None = None
+    tolerance: float | None = None
+    machine: tuple[str, ...] = ()
 
 
-def verify(run: Path, reference: Path | None = None, *, tolerance: float = 0.0) -> Verification:
+def verify(
+    run: Path, reference: Path | None = None, *, tolerance: float | None = None
+) -> Verification:
     """Re-hashes a run's files, and compares its margins with a reference's.
 
     Args:
         run: A finished run.
-        reference: Another finished run, or None to check the files only.
-        tolerance: Largest absolute difference of two margins that counts as the same.
+        reference: Another finished run, or what `store_reference` kept of one; None checks the
+            files only.
+        tolerance: Largest absolute difference of two margins that counts as the same. None is
+            that which is stored with the reference where the machines differ, else 0. Beyond 0,
+            neither the mean difference nor that in the direction of the margins may be more than
+            a tenth of it: what drifts one way is no rounding.
 
     Raises:
-        ArtifactError: One of them is no finished run.
+        ArtifactError: One of them is no finished run, or what is stored cannot be read.
     """
     found = load_run(run)
     problems = _changed_files(found)
@@ -49,16 +82,76 @@ def verify(run: Path, reference: Path | None = None, *, tolerance: float = 0.0) 
     if reference is None:
         return Verification(problems, n_files)
     other = load_run(reference)
-    problems += _changed_files(other) + _other_question(found, other)
+    stored = stored_tolerance(reference)
+    problems += _changed_files(other, pruned=stored is not None) + _other_question(found, other)
+    machine = _other_machine(found, other)
+    if tolerance is None:
+        tolerance = stored if machine and stored is not None else 0.0
     margins, n, largest = _compare_margins(run, reference, tolerance)
     if largest is not None and largest > tolerance:
-        margins += _other_processors(found, other)
-    return Verification(problems + margins, n_files, n, largest)
+        margins += machine
+    return Verification(problems + margins, n_files, n, largest, tolerance, tuple(machine))
 
 
-def _changed_files(run: Run) -> list[str]:
+def store_reference(run: Path, folder: Path, tolerance: float) -> None:
+    """Keeps what a later run is compared with: manifest, config and scores, and the tolerance.
+
+    Args:
+        run: A finished run whose files are what they were.
+        folder: A new folder, or one that holds such a reference already.
+        tolerance: For margins of other machines, in log-odds, above 0.
+
+    Raises:
+        ArtifactError: The run did not finish or has changed, or the folder holds something else.
+    """
+    found = load_run(run)
+    if problems := _changed_files(found):
+        hint = f"plt verify {run}"
+        raise ArtifactError(f"{run} is not what it was", problems=problems, hint=hint)
+    held = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    if folder.exists() and (not folder.is_dir() or set(held) - {*KEPT, REFERENCE_FILE}):
+        raise ArtifactError(
+            f"{folder} holds something else than a stored reference",
+            problems=[name for name in held if name not in (*KEPT, REFERENCE_FILE)],
+            hint="plt verify RUN --store NEW_FOLDER --tolerance 1e-4",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in KEPT:
+        with atomic_path(folder / name) as temporary:
+            temporary.write_bytes((run / name).read_bytes())
+    document = json.dumps({"schema": "reference/1", "margin_tolerance": tolerance}, indent=2)
+    with atomic_path(folder / REFERENCE_FILE) as temporary:
+        temporary.write_text(document + "\n", encoding="utf-8")
+
+
+def stored_tolerance(reference: Path) -> float | None:
+    """What is stored with a reference; None for a whole run.
+
+    Raises:
+        ArtifactError: It cannot be read.
+    """
+    path = reference / REFERENCE_FILE
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["margin_tolerance"]
+        if isinstance(found, int | float) and 0 < found < math.inf:
+            return float(found)
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise ArtifactError(
+        f"{path} does not say which margin_tolerance is meant",
+        hint="plt verify RUN --store FOLDER --tolerance 1e-4",
+    )
+
+
+def _changed_files(run: Run, *, pruned: bool = False) -> list[str]:
+    """What is not as the run left it; of a stored reference only what was kept."""
     recorded: dict[str, str] = run.record.get("outputs", {})
     now = hash_outputs(run.path)
+    if pruned:
+        recorded = {name: recorded[name] for name in KEPT if name in recorded}
+        now.pop(REFERENCE_FILE, None)
     problems = [f"{run.path / name} is gone" for name in recorded if name not in now]
     problems += [
         f"{run.path / name} has changed since the run ended"
@@ -84,20 +177,32 @@ def _other_question(run: Run, reference: Run) -> list[str]:
     ]
 
 
-def _other_processors(run: Run, reference: Run) -> list[str]:
-    """What processors of other families computed, which round sums in other ways."""
+def _other_machine(run: Run, reference: Run) -> list[str]:
+    """In what the machines differ that computed the two."""
     lines = []
-    for key, what in (("processor", "processor"), ("features_made_by", "features made by")):
-        here, there = (_names(each.record.get(key)) for each in (run, reference))
+    for key, what, why in MACHINE:
+        here, there = run.record.get(key), reference.record.get(key)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            one, other = _less(here, there), _less(there, here)
+            here, there = one, other
         if here != there:
-            rounds = "another processor rounds otherwise"
-            lines.append(f"{what}: {here} against {there} in the reference; {rounds}")
+            both = f"{_names(here)} against {_names(there)} in the reference"
+            lines.append(f"{what}: {both}; {why}")
     return lines
 
 
-def _names(found: Sequence[str] | str | None) -> str:
+def _less(some: Mapping[str, str], others: Mapping[str, str]) -> list[str]:
+    """The entries that the others do not have."""
+    return [f"{key} {value}" for key, value in sorted(some.items()) if others.get(key) != value]
+
+
+def _names(found: object) -> str:
     if found is None:
         return "one that the manifest does not name"
+    if isinstance(found, Mapping):
+        return _names([f"{key} {value}" for key, value in sorted(found.items())])
+    if not isinstance(found, Sequence):
+        return str(found)
     return found if isinstance(found, str) else ", ".join(found) or "none"
 
 
@@ -127,4 +232,17 @@ def _compare_margins(
             f"{over} of {both.height} margins differ by more than {tolerance:g}:"
             f" by {largest:.3g} at most, {drift:+.3g} on average"
         )
+    elif tolerance > 0:
+        problems += _drift(difference.to_numpy(), both["margin_reference"].to_numpy(), tolerance)
     return problems, both.height, largest
+
+
+def _drift(difference: FloatArray, margins: FloatArray, tolerance: float) -> list[str]:
+    """Differences within the tolerance that all go one way: a change, and no rounding."""
+    ways = (("upwards", difference), ("away from 0", difference * np.sign(margins)))
+    return [
+        f"the margins differ by {float(values.mean()):+.3g} on average, {way}: more than a tenth of"
+        f" the tolerance {tolerance:g}, so something has changed"
+        for way, values in ways
+        if abs(float(values.mean())) > DRIFT * tolerance
+    ]

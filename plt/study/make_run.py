@@ -203,7 +203,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     from plt.train.registry import method_card
     from plt.train.runs.fit_and_score import fit_and_score
     from plt.train.runs.scoring import Label
-    from plt.train.runtime.devices import processor
+    from plt.train.runtime.devices import machine
     from plt.train.runtime.processes import wait_for_all, world_size
 
     prefs = session.prefs
@@ -236,7 +236,7 @@ def _fit(run: Run, work: Path, cell: Cell, session: Session) -> None:
     training = asdict(size) | {"rows_a_user": size.rows_a_user}
     run.record |= {"dropped": dict(fitted.scores.dropped), "notes": notes, "training": training}
     run.record["processes"] = world_size()
-    run.record["processor"] = processor(compute.device)
+    run.record |= machine(compute.device)
     run.record["features_made_by"] = sorted(compute.made_by)
     for note in notes:
         run.log(note=note)
@@ -276,7 +276,14 @@ def settled(
         session.report(f"{label}: this run is done already; --force does it again")
         return run
     claimed = run
-    return published(run, label, session, lambda: make(claimed))
+
+    def made() -> None:
+        from plt.train.runtime.devices import machine
+
+        make(claimed)
+        claimed.record |= machine(session.compute.device)
+
+    return published(run, label, session, made)
 
 
 def watched(progress: Progress, run: Run, session: Session) -> Progress:

@@ -361,6 +361,8 @@ class MethodCard:
             against the method's own generic user. `plt ls methods` says it.
         reads_truth: Whether it is told the truth of a simulated population, and so is no method
             but what methods are compared with.
+        rounding_grows: Whether its fit is many steps of a network, which other threads or
+            processors end elsewhere; a convex fit ends at the same place but for rounding.
     """
 
     target: str
@@ -376,3 +378,4 @@ class MethodCard:
     aliases: tuple[str, ...] = ()
     few_answers: bool | None = None
     reads_truth: bool = False
+    rounding_grows: bool = False

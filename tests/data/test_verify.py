@@ -1,8 +1,10 @@
 """A run is verified by its files, and two runs by what they say."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -10,7 +12,7 @@ from plt.data.identity import Identity
 from plt.data.run import SCORES_FILE, Run, open_run, recording
 from plt.data.tables.schema import SCORES
 from plt.data.tables.table import write_table
-from plt.data.verify import verify
+from plt.data.verify import store_reference, stored_tolerance, verify
 from plt.errors import ArtifactError
 from tests.analyze.score_tables import scores
 
@@ -110,3 +112,78 @@ def test_null_names_are_matched(tmp_path: Path) -> None:
         paths.append(run_of(tmp_path / name, table.with_columns(pl.col("user_id"))))
     found = verify(*paths)
     assert (found.problems, found.n_margins) == ([], 2)
+
+
+def on_another_machine(run: Path) -> Path:
+    """The manifest says that an older processor made it."""
+    document = json.loads((run / "manifest.json").read_text())
+    document["record"]["processor"] = "another one"
+    (run / "manifest.json").write_text(json.dumps(document))
+    return run
+
+
+def test_a_stored_reference_is_small_and_holds_this_machine_to_the_bit(tmp_path: Path) -> None:
+    margins = list(np.linspace(-2, 2, 40))
+    store_reference(run_with(tmp_path / "b", margins), tmp_path / "kept", 1e-3)
+    held = {path.name for path in (tmp_path / "kept").iterdir()}
+    assert held == {"config.toml", "manifest.json", "scores.parquet", "reference.json"}
+    same = run_with(tmp_path / "c", margins)
+    assert verify(same, tmp_path / "kept").problems == []
+    moved = run_with(tmp_path / "d", [margins[0] + 1e-9, *margins[1:]])
+    found = verify(moved, tmp_path / "kept")
+    assert (found.tolerance, found.machine) == (0.0, ())
+    assert "1 of 40 margins differ by more than 0" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("moves", "said"),
+    [
+        ("rounding", None),
+        ("too far", "2 of 40 margins differ by more than 0.001"),
+        ("upwards", "on average, upwards"),
+        ("stretched", "on average, away from 0"),
+    ],
+)
+def test_another_machine_may_round_and_nothing_else(
+    tmp_path: Path, moves: str, said: str | None
+) -> None:
+    margins = np.linspace(-2, 2, 40)
+    store_reference(run_with(tmp_path / "a", list(margins)), tmp_path / "kept", 1e-3)
+    noise = 9e-4 * np.tile([1, -1, -1, 1], 10)
+    other = {
+        "rounding": margins + noise,
+        "too far": margins + np.where(np.abs(margins) > 1.95, 2e-3, 0) * noise / 9e-4,
+        "upwards": margins + 5e-4,
+        "stretched": margins * (1 + 3e-4),
+    }[moves]
+    run = on_another_machine(run_with(tmp_path / "b", list(other)))
+    found = verify(run, tmp_path / "kept")
+    assert found.tolerance == 1e-3
+    assert len(found.machine) == 1
+    if said is None:
+        assert found.problems == []
+    else:
+        assert said in found.problems[0]
+    assert verify(run, tmp_path / "kept", tolerance=1.0).problems == []
+
+
+def test_what_is_stored_is_checked(tmp_path: Path) -> None:
+    run = run_with(tmp_path / "a", [1.0, 2.0])
+    store_reference(run, tmp_path / "kept", 1e-3)
+    store_reference(run, tmp_path / "kept", 1e-4)
+    assert stored_tolerance(tmp_path / "kept") == 1e-4
+    scores_file = tmp_path / "kept" / SCORES_FILE
+    pl.read_parquet(scores_file).write_parquet(scores_file)
+    assert "has changed since the run ended" in verify(run, tmp_path / "kept").problems[0]
+    (tmp_path / "kept" / "reference.json").write_text('{"margin_tolerance": "many"}')
+    with pytest.raises(ArtifactError, match="does not say which margin_tolerance"):
+        verify(run, tmp_path / "kept")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="something else"):
+        store_reference(run, tmp_path / "thesis", 1e-3)
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
+    (run / SCORES_FILE).unlink()
+    with pytest.raises(ArtifactError, match="is not what it was"):
+        store_reference(run, tmp_path / "new", 1e-3)
+    assert not (tmp_path / "new").exists()

@@ -33,6 +33,11 @@ def resolve_device(device: str) -> torch.device:
     return place
 
 
+def machine(device: str) -> dict[str, str | int]:
+    """What decides how sums are rounded: the family of what computes, and its threads."""
+    return {"processor": processor(device), "threads": torch.get_num_threads()}
+
+
 def processor(device: str) -> str:
     """The family of what computes: within one, sums are rounded alike.
 

@@ -133,3 +133,13 @@ def test_a_picture(capfd: Capture, tmp_path: Path) -> None:
     picture = tmp_path / "dose.png"
     typed(capfd, "individual", "--max-tax", "100", "--plot", str(picture))
     assert b"plt dose" in picture.read_bytes()
+
+
+def test_in_python_it_is_the_run_of_the_command(capfd: Capture) -> None:
+    typed_run = answer(capfd, "individual", "--max-tax", "100")
+    heard: list[str] = []
+    found = plt.dose("individual", max_tax=100, bench="bench.jsonl", report=heard.append)
+    assert str(found.found.path) == typed_run["run"]
+    assert found.to_json() == typed_run
+    assert any("done already" in sentence for sentence in heard)
+    assert capfd.readouterr().out == ""
