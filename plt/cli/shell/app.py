@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "plt.cli.commands.dataset_split",
         "Divide pairs and users so that nothing leaks.",
     ),
+    "dataset-concat": ("plt.cli.commands.dataset_concat", "Join preference tables into one."),
     "dataset-lint": ("plt.cli.commands.dataset_lint", "Look for what gives labels away (exit 1)."),
     "dataset-stats": (
         "plt.cli.commands.dataset_stats",

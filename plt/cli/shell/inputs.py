@@ -77,6 +77,20 @@ def _note_foreign(source: Source) -> None:
             say(f"{name}: {turned} rows had their responses turned round to one orientation")
 
 
+def load_tables(arguments: list[str]) -> list[tuple[str, Preferences]]:
+    """Preference tables with their names; ``-`` is one that is piped in, or paths, one a line."""
+    from plt.data.tables.preferences import read_preferences
+
+    found: list[tuple[str, Preferences]] = []
+    for argument in arguments:
+        piped = read_stdin() if argument == STDIN else [argument]
+        if isinstance(piped, bytes):
+            found.append(("standard input", read_preferences(piped)))
+        else:
+            found += [(path, load_preferences(path)) for path in piped]
+    return found
+
+
 def users_table(path: Path) -> pl.DataFrame:
     """The `users/1` table that ``--users`` names.
 
