@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Divide pairs and users so that nothing leaks.",
     ),
     "dataset-concat": ("plt.cli.commands.dataset_concat", "Join preference tables into one."),
+    "dataset-label": (
+        "plt.cli.commands.dataset_label",
+        "Let a language model judge pairs in people's roles.",
+    ),
     "dataset-lint": ("plt.cli.commands.dataset_lint", "Look for what gives labels away (exit 1)."),
     "dataset-stats": (
         "plt.cli.commands.dataset_stats",

@@ -8,7 +8,7 @@ import polars as pl
 
 from plt.train.judges.judge import Reading, side
 from plt.train.judges.questions import ORDERS, WITHOUT_TIE, question
-from plt.train.method import Compute
+from plt.train.method import Compute, FloatArray
 from plt.train.models.ab_choice import Choice, OptionJudge
 
 
@@ -38,6 +38,10 @@ class ModelJudge:
 
     def read(self, contests: pl.DataFrame) -> list[list[Reading]]:
         """Two readings a contest, system 1 first and system 2 first."""
+        return in_both_orders(self.log_odds(contests), self.tie_below)
+
+    def log_odds(self, contests: pl.DataFrame) -> FloatArray:
+        """Log-odds (n, 2) that system 1 is better, when it stands first and when it does not."""
         asked: dict[str, list[int]] = {}
         choices = []
         for row, contest in enumerate(contests.iter_rows(named=True)):
@@ -51,10 +55,15 @@ class ModelJudge:
             shown = [[choice] for row in rows for choice in choices[row]]
             scores[rows] = self.options.ask(text, shown, self.compute).reshape(-1, len(ORDERS))
         scores[:, 1] *= -1
-        return [
-            [
-                Reading(order, side(float(score), self.tie_below), score=float(score))
-                for order, score in zip(ORDERS, row, strict=True)
-            ]
-            for row in scores
+        return scores
+
+
+def in_both_orders(scores: FloatArray, tie_below: float) -> list[list[Reading]]:
+    """Two readings a contest from its log-odds (n, 2)."""
+    return [
+        [
+            Reading(order, side(float(score), tie_below), score=float(score))
+            for order, score in zip(ORDERS, row, strict=True)
         ]
+        for row in scores
+    ]
