@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from plt.data.tables.codes import dense_codes
+from plt.data.tables.normal_form import normal, pair_keys
 from plt.data.tables.preferences import Preferences
 from plt.errors import DataError, UsageError
 
@@ -227,17 +228,25 @@ def _meets(answers: Preferences, questions: Preferences, unit: str) -> pl.Series
 
 
 def _units(prefs: Preferences, unit: str) -> pl.DataFrame:
-    """(row, user, unit) of each judgement; two rows a judgement for responses."""
+    """(row, user, unit) of each judgement; two rows a judgement for responses.
+
+    Pairs and responses are compared as splits compare them: another case, blank or Unicode form
+    makes no other text.
+    """
     user = pl.col("user_id").cast(pl.String).alias("user")
-    if unit != "response":
-        column = {"pair": "pair_id", "group": "group"}[unit]
-        return prefs.votes.with_row_index("row").select(
-            "row", user, unit=pl.col(column).cast(pl.String)
+    votes = prefs.votes.with_row_index("row").select("row", user, "pair_id", "group")
+    if unit == "group":
+        return votes.select("row", "user", unit=pl.col("group").cast(pl.String))
+    pairs = prefs.pairs.join(votes.select("pair_id").unique(), on="pair_id", how="semi")
+    if unit == "pair":
+        named = pairs.select("pair_id").with_columns(pair=pair_keys(pairs))
+    else:
+        named = pairs.select(
+            "pair_id", *(normal(pl.col(side)) for side in ("response_a", "response_b"))
         )
-    texts = prefs.pairs.select("pair_id", "response_a", "response_b")
-    votes = prefs.votes.with_row_index("row").select("row", user, "pair_id")
-    both = votes.join(texts, on="pair_id", how="left", maintain_order="left")
-    return pl.concat(both.select("row", "user", unit=side) for side in ("response_a", "response_b"))
+    sides = [name for name in named.columns if name != "pair_id"]
+    both = votes.join(named, on="pair_id", how="left", maintain_order="left")
+    return pl.concat(both.select("row", "user", unit=side) for side in sides)
 
 
 def places(votes: pl.DataFrame, draw: int, seed: int) -> NDArray[np.int64]:

@@ -160,6 +160,34 @@ def test_ties_soft_labels_and_contradictions_are_kept() -> None:
     assert people.shots(ALL, 0, 0).votes["label"].sort().equals(expected)
 
 
+@pytest.mark.parametrize("apart", ["pair", "response"])
+def test_another_spelling_of_what_is_asked_is_not_shown(apart: str) -> None:
+    """Splits compare without case, blanks and Unicode form; so do shots and questions."""
+    asked = ("Which one?", "Yes, of course.", "No.")
+    shouted = ("WHICH  one?", "yes,\u00a0of course.", "NO.")
+    other = ("And this?", "YES, of course. ", "Perhaps not.")
+    unlike = ("Which one?", "Left.", "Right.")
+    prefs = build(
+        raw_frame([
+            {"user_id": "u", "prompt": user_turn(prompt), "response_1": one, "response_2": two,
+             "label": 1.0}
+            for prompt, one, two in (asked, shouted, other, unlike)
+        ]),
+        Meta(dataset="toy"),
+    )  # fmt: skip
+    first = {pair: {a, b} for pair, _, a, b in prefs.pairs.iter_rows()}
+    test = next(pair for pair, texts in first.items() if texts == set(asked[1:]))
+    parts = pl.when(pl.col("pair_id") == test).then(pl.lit("test")).otherwise(pl.lit("train"))
+    votes = prefs.votes.with_columns(
+        split=parts.cast(prefs.votes.schema["split"]),
+        user_split=pl.lit("unseen").cast(prefs.votes.schema["user_split"]),
+    )
+    shown = newcomers(replace(prefs, votes=votes), check_apart(apart)).shots(ALL, 0, 0)
+    found = [first[pair] for pair in shown.votes["pair_id"]]
+    expected = [set(unlike[1:])] + ([set(other[1:])] if apart == "pair" else [])
+    assert sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
 def test_the_four_way_division_draws_from_calibration_pairs() -> None:
     prefs = apply_protocol(crossed(30, 50), "pref")
     people = newcomers(prefs)
