@@ -4,10 +4,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
+from plt.analyze.dataset.near_duplicates import character_vectors
 from plt.analyze.lint.findings import Example, Finding, counted, share_text, shown
 from plt.data.splitting.splits import unit_names
+from plt.data.tables.normal_form import normal
 from plt.data.tables.preferences import Preferences
 
 PROMISED: Mapping[str, tuple[str, ...]] = {
@@ -24,6 +28,21 @@ UNDECLARED = "prompt"
 EXAMPLES = 3
 EXCERPT = 60
 RESPLIT = "plt dataset-split DATA -o OUT"
+ANCHOR = 32
+"""Characters of a response by which it is sought in prompts; shorter ones are common phrases."""
+CHUNK = 4_000_000
+"""Characters of prompts read at a time."""
+MIN_QUOTED = 0.10
+"""Share of the judgements of one part from which quotations elsewhere are more than stock phrases
+and turns that two conversations share."""
+NEAR = 0.7
+"""Cosine of two prompts that ask nearly the same."""
+MIN_TAIL = 12
+"""Characters in which two prompts end alike, and half of the shorter one: a name in front."""
+SIDES = ("response_a", "response_b")
+MAX_PROMPTS = 6
+"""Prompts of one pair of responses that are compared."""
+PROMPTS_AT_A_TIME = 20_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,7 @@ def split_findings(prefs: Preferences) -> list[Finding]:
     others = {k: v for k, v in straddling.items() if v.n_units and k not in promised}
     if others:
         found.append(_not_promised(others, promise, places.height))
+    found += [*_same_responses(places), *_quoted_elsewhere(prefs, divided)]
     missing = prefs.votes.height - divided.height
     if missing:
         what = f"{counted(missing, 'judgement')} without a split, the others have one"
@@ -101,10 +121,18 @@ def _places(prefs: Preferences, divided: pl.DataFrame) -> pl.DataFrame:
         response_b=responses[n:],
         pair=ids if protocol else unit_names(prefs, "pair"),
         prompt=unit_names(prefs, "prompt"),
+        asked=_asked(prefs.pairs),
     )
     return divided.select("pair_id", "group", split=pl.col("split").to_physical()).join(
         texts, on="pair_id", how="left", maintain_order="left"
     )
+
+
+def _asked(pairs: pl.DataFrame) -> pl.Series:
+    """What each prompt says, in normal form, without roles."""
+    contents = pl.element().struct.field("content")
+    said = pl.col("prompt").list.eval(contents).list.join("\n")
+    return pairs.select(normal(said)).to_series()
 
 
 def _straddling(places: pl.DataFrame, kind: str) -> Straddling:
@@ -199,3 +227,146 @@ def _user_findings(votes: pl.DataFrame) -> Iterator[Finding]:
             details={"n_users": torn.height},
             hint=RESPLIT,
         )
+
+
+def _same_responses(places: pl.DataFrame) -> Iterator[Finding]:
+    """A finding for two responses that stand in two parts under prompts that are nearly one."""
+    one, other = pl.min_horizontal(SIDES), pl.max_horizontal(SIDES)
+    keys = places.select(
+        "split", "asked", "pair_id", texts=pl.concat_str(one, other, separator="\x1d")
+    ).filter(pl.col("texts").str.len_chars() > ANCHOR)
+    asked = keys.unique(["split", "asked", "texts"], keep="first", maintain_order=True)
+    torn = pl.col("split").n_unique().over("texts") > 1
+    asked = asked.filter(torn, pl.col("asked").n_unique().over("texts") > 1)
+    asked = asked.filter(pl.int_range(pl.len()).over("texts") < MAX_PROMPTS)
+    met = asked.join(asked, on="texts", suffix="_late").filter(
+        pl.col("split") < pl.col("split_late"), pl.col("asked") != pl.col("asked_late")
+    )
+    if met.height == 0:
+        return
+    alike = [
+        _alike(some["asked"], some["asked_late"]) for some in met.iter_slices(PROMPTS_AT_A_TIME)
+    ]
+    near = met.filter(pl.Series(np.concatenate(alike)))
+    if near.height == 0:
+        return
+    given = keys.join(near.select("texts", split="split_late").unique(), on=["texts", "split"])
+    share = given.height / places.height
+    yield Finding(
+        check="splits",
+        what="the same two responses stand in several splits under prompts that are nearly one,"
+        f" such as a question with a name in front: {counted(given.height, 'judgement')}"
+        f" ({share_text(share)})",
+        failed=True,
+        rows=given.height,
+        share=share,
+        details={"unit": "near-duplicate prompt", "n_units": near["texts"].n_unique()},
+        examples=tuple(
+            Example(pair, f"prompts end {shown(one[-EXCERPT:])} and {shown(other[-EXCERPT:])}")
+            for pair, one, other in near.select("pair_id_late", "asked", "asked_late")
+            .unique("pair_id_late", keep="first", maintain_order=True)
+            .sort("pair_id_late")
+            .head(EXAMPLES)
+            .iter_rows()
+        ),
+        hint="plt dataset-split DATA --by response -o OUT",
+    )
+
+
+def _alike(early: pl.Series, late: pl.Series) -> NDArray[np.bool_]:
+    """Whether prompts in normal form are nearly one, by their characters or their end, [n]."""
+    cosine = np.einsum("nd,nd->n", character_vectors(early), character_vectors(late))
+    tails = [_one_tail(*both) for both in zip(early, late, strict=True)]
+    return np.asarray((cosine >= NEAR) | np.array(tails))
+
+
+def _one_tail(one: str, other: str) -> bool:
+    """Whether two prompts end alike, by `MIN_TAIL` characters and half of the shorter one."""
+    shorter = min(len(one), len(other))
+    needed = max(MIN_TAIL, (shorter + 1) // 2)
+    return shorter >= needed and one[-needed:] == other[-needed:]
+
+
+def _quoted_elsewhere(prefs: Preferences, divided: pl.DataFrame) -> Iterator[Finding]:
+    """What is judged in one part and quoted in prompts of another: a finding from 10 % of it on."""
+    texts = prefs.pairs.select(
+        "pair_id",
+        prompt=_asked(prefs.pairs),
+        response_a=normal(pl.col("response_a")),
+        response_b=normal(pl.col("response_b")),
+    )
+    parts = divided.select("pair_id", split=pl.col("split").to_physical())
+    rows = parts.join(texts, on="pair_id", how="left", maintain_order="left")
+    prompts = rows.group_by("prompt", maintain_order=True).agg(parts=pl.col("split").unique())
+    judged = rows.unpivot(SIDES, index="split", value_name="text").group_by("text")
+    responses = judged.agg(parts=pl.col("split").unique()).filter(
+        pl.col("text").str.len_chars() >= ANCHOR
+    )
+    held = _held(prompts, responses)
+    if not held:
+        return
+    quoted = pl.any_horizontal(pl.col(SIDES).is_in(list(held)))
+    given = rows.filter(quoted)
+    share = given.height / rows.height
+    most = rows.group_by("split").agg(quoted.mean().alias("share"))["share"].to_numpy().max()
+    yield Finding(
+        check="splits",
+        what=f"prompts of another split hold a response of {counted(given.height, 'judgement')}"
+        f" ({share_text(share)}; in one split {share_text(float(most))})",
+        failed=bool(most >= MIN_QUOTED),
+        rows=given.height,
+        share=share,
+        details={"n_responses": len(held)},
+        examples=tuple(
+            Example(pair, f"prompt elsewhere holds {shown(text[:EXCERPT])}")
+            for pair, *both in given.unique("pair_id", keep="first", maintain_order=True)
+            .select("pair_id", *SIDES)
+            .sort("pair_id")
+            .head(EXAMPLES)
+            .iter_rows()
+            for text in [text for text in both if text in held][:1]
+        ),
+        hint="plt dataset-split DATA --by group -o OUT, where a group is a conversation",
+    )
+
+
+def _held(prompts: pl.DataFrame, responses: pl.DataFrame) -> set[str]:
+    """The responses that stand in a prompt of a part in which they are not only judged.
+
+    Args:
+        prompts: `prompt`, `parts` (those it stands in).
+        responses: `text` of at least `ANCHOR` characters, `parts` (those it is judged in).
+    """
+    if responses.height == 0:
+        return set()
+    sought = dict(responses.select("text", "parts").iter_rows())
+    heads: dict[int, list[str]] = {}
+    for text, code in zip(sought, _windows("".join(t[:ANCHOR] for t in sought))[::ANCHOR],
+                          strict=True):  # fmt: skip
+        heads.setdefault(int(code), []).append(text)
+    known = np.array(sorted(heads), dtype=np.uint64)
+    found: set[str] = set()
+    longest = int(prompts["prompt"].str.len_chars().to_numpy().max())
+    size = max(1, CHUNK // max(1, longest))
+    for first in range(0, prompts.height, size):
+        some = prompts.slice(first, size)
+        codes = _windows("".join(some["prompt"]))
+        at = np.flatnonzero(np.isin(codes, known))
+        ends = np.cumsum(some["prompt"].str.len_chars().to_numpy())
+        for place, row in zip(at, np.searchsorted(ends, at, side="right"), strict=True):
+            text, parts = some.row(int(row))
+            for response in heads[int(codes[place])]:
+                if response in text and set(sought[response]) != set(parts):
+                    found.add(response)
+    return found
+
+
+def _windows(text: str) -> NDArray[np.uint64]:
+    """A hash of each `ANCHOR` characters in a row, [len(text) - ANCHOR + 1]."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    hashes = codes.astype(np.uint64)
+    factor, width = 0x9E3779B97F4A7C15, 1
+    while width < ANCHOR:
+        hashes = hashes[:-width] * np.uint64(factor) + hashes[width:]
+        factor, width = factor * factor % 2**64, 2 * width
+    return hashes

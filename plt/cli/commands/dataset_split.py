@@ -1,6 +1,6 @@
 """`plt dataset-split`: fills split and user_split so that nothing leaks unseen."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, cast
 
 import typer
@@ -54,6 +54,7 @@ def command(
         SplitPlan,
         Unit,
         counts,
+        default_unit,
         outlooks,
         parse_fractions,
         split,
@@ -67,10 +68,12 @@ def command(
     )
     prefs = load_preferences(data)
     plan = SplitPlan(cast(Unit | None, by), parse_fractions(fractions), unseen_users, seed)
+    chosen = outlooks(prefs, plan) if protocol is None and by is None else []
+    if chosen:
+        plan = replace(plan, by=default_unit(chosen, plan))
     made = split(prefs, plan) if protocol is None else apply_protocol(prefs, protocol)
     declared = made.meta.split or {}
     rows = counts(made)
-    chosen = outlooks(prefs, plan) if protocol is None and by is None else []
     summary = {
         "split": declared,
         "parts": [

@@ -78,7 +78,7 @@ def split(prefs: Preferences, plan: SplitPlan) -> Preferences:
     Raises:
         DataError: There are fewer units than parts.
     """
-    unit = plan.by or default_unit(prefs, plan)
+    unit = plan.by or default_unit(outlooks(prefs, plan), plan)
     parts = _divide_pairs(prefs, unit, plan)
     straddling = parts.filter(pl.col("split").is_null())
     votes = prefs.votes.drop("split", "user_split")
@@ -177,12 +177,17 @@ def outlooks(prefs: Preferences, plan: SplitPlan) -> list[Outlook]:
 _UNITS = pl.col("value").n_unique()
 
 
-def default_unit(prefs: Preferences, plan: SplitPlan) -> Unit:
+def default_unit(found: Sequence[Outlook], plan: SplitPlan) -> Unit:
     """The coarsest unit that leaves enough units and judgements in each part that gets any.
 
-    Tables too small for that are split by pair.
+    Args:
+        found: What each unit would leave, as `outlooks` says it.
+        plan: Its fractions.
+
+    Returns:
+        The unit; tables too small for any are split by pair.
     """
-    enough = (found.unit for found in outlooks(prefs, plan) if found.enough(plan.fractions))
+    enough = (one.unit for one in found if one.enough(plan.fractions))
     return next(enough, "pair")
 
 

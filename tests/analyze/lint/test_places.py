@@ -134,3 +134,55 @@ def test_judgements_without_a_split_are_a_note() -> None:
     found = split_findings(with_split(parts))
     assert [one.failed for one in found] == [False]
     assert "without a split" in found[0].what
+
+
+LONG = table(Readers(prompts=60, answers=4, words=(12, 30)))
+
+
+def in_front(row: str) -> pl.Expr:
+    """The content of the first message with something in front of it."""
+    content = pl.concat_str(pl.lit(row), pl.element().struct.field("content"))
+    return pl.col("prompt").list.eval(
+        pl.struct(role=pl.element().struct.field("role"), content=content)
+    )
+
+
+def with_quotations(prefs: Preferences, every: int) -> Preferences:
+    """Prompts of train quote the responses of test, one of `every` pairs of test."""
+    parts = prefs.votes.unique("pair_id").select("pair_id", "split")
+    pairs = prefs.pairs.join(parts, on="pair_id", how="left", maintain_order="left")
+    quoted = pairs.filter(pl.col("split") == "test")["response_a"].gather_every(every).to_list()
+    rows = pairs["split"].to_list()
+    prompts, left = pairs["prompt"].to_list(), iter(quoted)
+    for place, part in enumerate(rows):
+        if part == "train" and (text := next(left, None)) is not None:
+            prompts[place] = [{"role": "user", "content": f"Somebody said: {text} What now?"}]
+    column = pl.Series("prompt", prompts, dtype=prefs.pairs["prompt"].dtype)
+    return replace(prefs, pairs=prefs.pairs.with_columns(column))
+
+
+def test_a_prompt_of_another_part_that_holds_a_response_is_found() -> None:
+    made = split(LONG, SplitPlan("prompt"))
+    found = [one for one in failed(with_quotations(made, 1)) if "hold a response" in one.what]
+    assert len(found) == 1
+    assert found[0].examples
+    assert failed(made) == []
+    few = split_findings(with_quotations(made, 30))
+    assert [one.failed for one in few if "hold a response" in one.what] == [False]
+
+
+def test_a_name_in_front_of_the_prompt_hides_no_pair() -> None:
+    names = ("Anna: ", "Bartholomew Winterbottom asks: ")
+    copies = []
+    for place, name in enumerate(names):
+        ids = pl.col("pair_id") + pl.lit(10_000_000 * place, dtype=LONG.pairs["pair_id"].dtype)
+        pairs = LONG.pairs.with_columns(in_front(name), pair_id=ids)
+        copies.append((LONG.votes.with_columns(pair_id=ids), pairs))
+    parts = [pl.lit(part).cast(pl.Enum(SPLITS)) for part in ("train", "test")]
+    divided = [votes.with_columns(split=p) for p, (votes, _) in zip(parts, copies, strict=True)]
+    votes = pl.concat(divided)
+    pairs = pl.concat([pairs for _, pairs in copies]).sort("pair_id")
+    meta = replace(LONG.meta, split={"unit": "prompt"})
+    found = failed(Preferences(votes, pairs, meta))
+    (near,) = [one for one in found if "nearly one" in one.what]
+    assert near.rows == LONG.votes.height

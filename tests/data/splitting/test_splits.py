@@ -132,10 +132,20 @@ class TestDefaultUnit:
         return build(raw_frame(rows), Meta(dataset="toy"))
 
     def test_groups_when_there_are_enough(self) -> None:
-        assert default_unit(self.conversations(200, prompts_each=2), SplitPlan()) == "group"
+        assert (
+            default_unit(
+                outlooks(self.conversations(200, prompts_each=2), SplitPlan()), SplitPlan()
+            )
+            == "group"
+        )
 
     def test_prompts_when_groups_are_few(self) -> None:
-        assert default_unit(self.conversations(20, prompts_each=10), SplitPlan()) == "prompt"
+        assert (
+            default_unit(
+                outlooks(self.conversations(20, prompts_each=10), SplitPlan()), SplitPlan()
+            )
+            == "prompt"
+        )
 
     def test_responses_when_prompts_are_few_and_enough_stay_whole(self) -> None:
         rows = [
@@ -144,12 +154,12 @@ class TestDefaultUnit:
             for i in range(220) for k in range(i)
         ]  # fmt: skip
         prefs = build(raw_frame(rows), Meta(dataset="jokes"))
-        assert default_unit(prefs, SplitPlan()) == "response"
+        assert default_unit(outlooks(prefs, SplitPlan()), SplitPlan()) == "response"
         made = split(prefs, SplitPlan())
         assert made.meta.dropped[STRADDLING] == prefs.votes.height - made.votes.height > 0
 
     def test_pairs_when_nothing_else_is_left(self) -> None:
-        assert default_unit(crossed(5, 20), SplitPlan()) == "pair"
+        assert default_unit(outlooks(crossed(5, 20), SplitPlan()), SplitPlan()) == "pair"
 
 
 def test_a_split_that_leaves_hardly_any_test_judgement_is_not_chosen() -> None:
@@ -166,7 +176,7 @@ def test_a_split_that_leaves_hardly_any_test_judgement_is_not_chosen() -> None:
         left = dict(made.votes.group_by(pl.col("split").cast(pl.String)).len().iter_rows())
         assert found.judgements == tuple(left.get(part, 0) for part in ("train", "val", "test"))
         assert found.dropped == prefs.votes.height - made.votes.height
-    assert default_unit(prefs, SplitPlan()) == "pair"
+    assert default_unit(outlooks(prefs, SplitPlan()), SplitPlan()) == "pair"
     assert warnings(split(prefs, SplitPlan(by="response")))
     assert warnings(split(crossed(10, 600), SplitPlan())) == []
 
