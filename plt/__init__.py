@@ -21,12 +21,12 @@ from plt import train as _train_package  # only a docstring: it loads nothing
 
 __version__ = "0.1.0"
 __all__ = [
-    "METHODS", "adapt", "compare", "convert", "dose", "lint", "load", "read", "split", "stats",
-    "tax", "train",
+    "METHODS", "adapt", "compare", "concat", "convert", "dose", "lint", "load", "read", "split",
+    "stats", "tax", "train",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
-    from plt.api import adapt, compare, convert, dose, lint, load, read, split, stats, tax
+    from plt.api import adapt, compare, concat, convert, dose, lint, load, read, split, stats, tax
     from plt.train.registry import METHODS
 
 

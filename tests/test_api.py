@@ -17,6 +17,7 @@ import plt
 from plt.cli import main
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import Preferences, read_preferences, write_preferences
+from plt.data.tables.table import content_hash
 from plt.errors import DataError, UsageError
 from tests.data.made_tables import crossed, raw_frame, user_turn
 
@@ -249,9 +250,19 @@ def test_what_is_shown_is_short_and_html_is_escaped(path: Path) -> None:
     assert "Verdict: " in str(plt.stats(path))
 
 
+def test_concat_joins_tables_and_refuses_what_the_command_refuses() -> None:
+    whole = plt.read("synthetic:mirrored")
+    half = pl.col("pair_id") % 2 == 0
+    one, other = whole.filter(half), whole.filter(~half)
+    assert content_hash(plt.concat([one, other]).votes) == content_hash(whole.votes)
+    with pytest.raises(DataError, match="stand in several tables"):
+        plt.concat([one, whole])
+    assert plt.concat([one, whole], again="copies").n_judgements == whole.n_judgements
+
+
 def test_the_package_is_complete_and_loads_nothing_heavy() -> None:
-    names = {"METHODS", "adapt", "compare", "convert", "dose", "lint", "load", "read", "split",
-             "stats", "tax", "train"}  # fmt: skip
+    names = {"METHODS", "adapt", "compare", "concat", "convert", "dose", "lint", "load", "read",
+             "split", "stats", "tax", "train"}  # fmt: skip
     assert names <= set(dir(plt))
     assert not set(dir(plt)) & {"Any", "ModuleType", "TYPE_CHECKING"}
     assert set(plt.__all__) == names

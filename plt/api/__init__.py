@@ -9,10 +9,10 @@ from plt.api.answer import Answer
 from plt.api.dose import dose
 from plt.api.newcomers import AdaptedRuns, adapt
 from plt.api.runs import Run, Runs, compare, load, train
-from plt.api.tables import Data, convert, lint, read, split, stats
+from plt.api.tables import Data, concat, convert, lint, read, split, stats
 from plt.api.tax import tax
 
 __all__ = [
-    "AdaptedRuns", "Answer", "Data", "Run", "Runs", "adapt", "compare", "convert", "dose", "lint",
-    "load", "read", "split", "stats", "tax", "train",
+    "AdaptedRuns", "Answer", "Data", "Run", "Runs", "adapt", "compare", "concat", "convert", "dose",
+    "lint", "load", "read", "split", "stats", "tax", "train",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from plt.api.answer import Answer
 from plt.errors import UsageError
@@ -165,6 +165,36 @@ def split(
             raise UsageError("protocol says what stays whole; by says it too", hint="leave one out")
         return apply_protocol(read(data), protocol)
     return divide(read(data), SplitPlan(by, tuple(map(float, fractions)), unseen_users, seed))
+
+
+def concat(
+    tables: Sequence[Data],
+    *,
+    again: Literal["repeats", "copies"] | None = None,
+    users_apart: bool = False,
+    drop_split: bool = False,
+) -> Preferences:
+    """Several preference tables as one.
+
+    Args:
+        tables: At least two, each as `read`.
+        again: What a judgement in two tables is: another act of judging, or the same one copied,
+            kept once. None refuses it.
+        users_apart: Whether equal user ids are different people.
+        drop_split: Whether the division of the tables is forgotten.
+
+    Raises:
+        UsageError: An argument is not understood.
+        DataError: The tables contradict each other; every problem is listed.
+    """
+    from plt.data.splitting.joined import JoinPlan, Named, join_tables
+
+    plan = JoinPlan(again, users_apart, drop_split)
+    named = [
+        Named(str(each) if isinstance(each, str | Path) else f"table {i}", read(each))
+        for i, each in enumerate(tables, start=1)
+    ]
+    return join_tables(named, plan).prefs
 
 
 def lint(data: Data, *, seed: int = 0) -> Answer[LintReport]:

@@ -16,6 +16,9 @@ from plt.data.reading.labels.words import HINT, Meanings, graded, usual
 from plt.data.reading.raw_files import RawTable
 from plt.errors import DataError, UsageError
 
+OF_TRUTH = (
+    "--label-values a=true,b=false (true prefers the first), or --label-values a=false,b=true"
+)
 MAX_CODES_NAMED = 5
 PROBABILITY_NAMES = ("label", "labels")
 FIRST_NAMES, SECOND_NAMES = {"a", "first", "left"}, {"b", "second", "right"}
@@ -108,9 +111,8 @@ def read_labels(
     _refuse_codes(table, source, numbers, problems)
     _refuse_positions(table, source, numbers, responses)
     if problems:
-        raise DataError(
-            f"{table.name} has labels that cannot be read", problems=problems, hint=HINT
-        )
+        what = f"{table.name} has labels that cannot be read"
+        raise DataError(what, problems=problems, hint=_words_hint(spelled))
     read = [reading for reading in found if not isinstance(reading, str)]
     return Labels([reading[0] for reading in read], [reading[1] for reading in read])
 
@@ -234,6 +236,12 @@ def _by_side(
     return named
 
 
+def _words_hint(words: Sequence[str]) -> str:
+    """The flag that says what words mean: of true and false, both ways round."""
+    truth = {word.lower() for word in words if word} <= {"true", "false"}
+    return OF_TRUTH if truth else HINT
+
+
 def _refuse_names(words: Mapping[str, str], names: Side | None) -> None:
     """A word that names a response cannot mean a side when that response changes sides."""
     both = [
@@ -260,6 +268,13 @@ def _refuse_codes(
             first = "-1" if low == -1 else f"{low}..-1"
             second = "1" if high == 1 else f"1..{high}"
             hint = f"--label-values a={first},tie=0,b={second} (negative prefers the first)"
+        elif low == 1 and high in (5, 7, 9):
+            half = high // 2
+            one, other = f"1..{half}", f"{half + 2}..{high}"
+            hint = (
+                f"--label-values a={one},tie={half + 1},b={other} (1 prefers the first), or"
+                f" --label-values b={one},tie={half + 1},a={other} ({high} does)"
+            )
         raise DataError(
             f"{table.name}: the integers {shown} of {source} are codes, and which response each"
             " prefers is not said",

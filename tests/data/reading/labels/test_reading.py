@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from plt.data.reading.labels.reading import read_labels
 from plt.data.reading.labels.words import parse_label_values
 from plt.data.reading.raw_files import RawTable
 from plt.errors import DataError, UsageError
+from tests.data.sources.generic_rows import from_rows, refused
 
 
 def read(
@@ -175,3 +177,25 @@ def test_usual_words_are_refused_where_the_responses_are_turned(responses: tuple
 )  # fmt: skip
 def test_usual_words_are_read_where_the_responses_are_in_order(responses: tuple[str, str]) -> None:
     assert read(["a", "B", 1], responses=responses) == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        ("preference", [1, 2, 3, 4, 5]),
+        ("preference", [1, 7, 4, 2]),
+        ("is_a_better", [True, False]),
+    ],
+)
+def test_a_scale_and_truth_are_refused_with_two_lines_of_which_either_reads(
+    column: str, values: list[object]
+) -> None:
+    """The lines say opposite things: every winner of one is the loser of the other."""
+    rows = [
+        {"user_id": "ann", "prompt": f"p{i}", "response_a": "x", "response_b": "y", column: value}
+        for i, value in enumerate(values)
+    ]
+    lines = re.findall(r"--label-values (\S+)", refused(rows).hint or "")
+    one, other = (from_rows(rows, label_values=line.rstrip(",")).votes["label"] for line in lines)
+    assert (one + other == 1.0).all()
+    assert one.is_in([0.0, 1.0]).sum() >= 2
