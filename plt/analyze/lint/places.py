@@ -30,6 +30,8 @@ EXCERPT = 60
 RESPLIT = "plt dataset-split DATA -o OUT"
 ANCHOR = 32
 """Characters of a response by which it is sought in prompts; shorter ones are common phrases."""
+SHIFT = np.uint64(40)
+"""Leaves the 24 leading bits of a hash, by which most places are ruled out."""
 CHUNK = 4_000_000
 """Characters of prompts read at a time."""
 MIN_QUOTED = 0.10
@@ -345,13 +347,16 @@ def _held(prompts: pl.DataFrame, responses: pl.DataFrame) -> set[str]:
                           strict=True):  # fmt: skip
         heads.setdefault(int(code), []).append(text)
     known = np.array(sorted(heads), dtype=np.uint64)
+    likely = np.zeros(2**24, dtype=np.bool_)
+    likely[known >> SHIFT] = True
     found: set[str] = set()
     longest = int(prompts["prompt"].str.len_chars().to_numpy().max())
     size = max(1, CHUNK // max(1, longest))
     for first in range(0, prompts.height, size):
         some = prompts.slice(first, size)
         codes = _windows("".join(some["prompt"]))
-        at = np.flatnonzero(np.isin(codes, known))
+        at = np.flatnonzero(likely[codes >> SHIFT])
+        at = at[np.isin(codes[at], known)]
         ends = np.cumsum(some["prompt"].str.len_chars().to_numpy())
         for place, row in zip(at, np.searchsorted(ends, at, side="right"), strict=True):
             text, parts = some.row(int(row))
