@@ -12,7 +12,8 @@ from plt.analyze.lint.folds import make_folds
 from plt.analyze.lint.form import form_findings
 from plt.analyze.lint.length_and_author import fit_taste, taste_findings
 from plt.analyze.lint.markers import marker_findings
-from plt.analyze.lint.places import split_findings
+from plt.analyze.lint.people import people_findings
+from plt.analyze.lint.places import across_findings, split_findings
 from plt.analyze.lint.records import (
     control_token_findings,
     label_findings,
@@ -55,6 +56,8 @@ def lint(prefs: Preferences, *, seed: int = 0) -> LintReport:
         *taste_findings(decisions, folds, tastes),
         *score_findings(prefs.votes),
         *split_findings(prefs),
+        *across_findings(prefs),
+        *people_findings(prefs),
         *repeat_findings(prefs.votes),
         *label_findings(prefs.votes),
         *control_token_findings(prefs),

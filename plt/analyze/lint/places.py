@@ -1,14 +1,17 @@
-"""Whether a split keeps what it promised."""
+"""Whether a split keeps what it promised, and what prompts of one part give away of another.
 
+A unit is whole when all that shares its key stands in one part. Two things pass that: a response of
+one part that is quoted in a prompt of another, as where a conversation goes on from it; and one
+choice under two prompts that are nearly the same.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from plt.analyze.dataset.near_duplicates import character_vectors
 from plt.analyze.lint.findings import Example, Finding, counted, share_text, shown
 from plt.data.splitting.splits import unit_names
 from plt.data.tables.normal_form import normal
@@ -27,24 +30,21 @@ UNITS = ("pair", "response", "prompt", "group")
 UNDECLARED = "prompt"
 EXAMPLES = 3
 EXCERPT = 60
+MIN_ROWS, MIN_SHARE = 5, 0.01
+"""Below so many judgements, or this share of them, it is chance and no finding."""
+QUOTED_SHARE = 0.02
+"""The same of quotations: real conversations repeat turns such as apologies (1 % of hh-rlhf)."""
+MIN_QUOTE = 25
+"""Characters of a response that is a quotation where it stands in a prompt."""
+MAX_PROMPTS = 3
+"""Prompts that may hold a response of one conversation: a phrase stands in more."""
+MAX_RESPONSES = 20_000
+ALIKE = 0.5
+"""Share of the words of the shorter of two prompts that the other must have in common."""
+MIN_WORDS = 3
+MIN_EDGE = 8
+"""Characters at the beginning or the end that make two short prompts nearly the same."""
 RESPLIT = "plt dataset-split DATA -o OUT"
-ANCHOR = 32
-"""Characters of a response by which it is sought in prompts; shorter ones are common phrases."""
-SHIFT = np.uint64(40)
-"""Leaves the 24 leading bits of a hash, by which most places are ruled out."""
-CHUNK = 4_000_000
-"""Characters of prompts read at a time."""
-MIN_QUOTED = 0.10
-"""Share of the judgements of one part from which quotations elsewhere are more than stock phrases
-and turns that two conversations share."""
-NEAR = 0.7
-"""Cosine of two prompts that ask nearly the same."""
-MIN_TAIL = 12
-"""Characters in which two prompts end alike, and half of the shorter one: a name in front."""
-SIDES = ("response_a", "response_b")
-MAX_PROMPTS = 6
-"""Prompts of one pair of responses that are compared."""
-PROMPTS_AT_A_TIME = 20_000
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,6 @@ def split_findings(prefs: Preferences) -> list[Finding]:
     others = {k: v for k, v in straddling.items() if v.n_units and k not in promised}
     if others:
         found.append(_not_promised(others, promise, places.height))
-    found += [*_same_responses(places), *_quoted_elsewhere(prefs, divided)]
     missing = prefs.votes.height - divided.height
     if missing:
         what = f"{counted(missing, 'judgement')} without a split, the others have one"
@@ -123,18 +122,10 @@ def _places(prefs: Preferences, divided: pl.DataFrame) -> pl.DataFrame:
         response_b=responses[n:],
         pair=ids if protocol else unit_names(prefs, "pair"),
         prompt=unit_names(prefs, "prompt"),
-        asked=_asked(prefs.pairs),
     )
     return divided.select("pair_id", "group", split=pl.col("split").to_physical()).join(
         texts, on="pair_id", how="left", maintain_order="left"
     )
-
-
-def _asked(pairs: pl.DataFrame) -> pl.Series:
-    """What each prompt says, in normal form, without roles."""
-    contents = pl.element().struct.field("content")
-    said = pl.col("prompt").list.eval(contents).list.join("\n")
-    return pairs.select(normal(said)).to_series()
 
 
 def _straddling(places: pl.DataFrame, kind: str) -> Straddling:
@@ -231,147 +222,122 @@ def _user_findings(votes: pl.DataFrame) -> Iterator[Finding]:
         )
 
 
-def _same_responses(places: pl.DataFrame) -> Iterator[Finding]:
-    """A finding for two responses that stand in two parts under prompts that are nearly one."""
-    one, other = pl.min_horizontal(SIDES), pl.max_horizontal(SIDES)
-    keys = places.select(
-        "split", "asked", "pair_id", texts=pl.concat_str(one, other, separator="\x1d")
-    ).filter(pl.col("texts").str.len_chars() > ANCHOR)
-    asked = keys.unique(["split", "asked", "texts"], keep="first", maintain_order=True)
-    torn = pl.col("split").n_unique().over("texts") > 1
-    asked = asked.filter(torn, pl.col("asked").n_unique().over("texts") > 1)
-    asked = asked.filter(pl.int_range(pl.len()).over("texts") < MAX_PROMPTS)
-    met = asked.join(asked, on="texts", suffix="_late").filter(
-        pl.col("split") < pl.col("split_late"), pl.col("asked") != pl.col("asked_late")
-    )
-    if met.height == 0:
-        return
-    alike = [
-        _alike(some["asked"], some["asked_late"]) for some in met.iter_slices(PROMPTS_AT_A_TIME)
-    ]
-    near = met.filter(pl.Series(np.concatenate(alike)))
-    if near.height == 0:
-        return
-    given = keys.join(near.select("texts", split="split_late").unique(), on=["texts", "split"])
-    share = given.height / places.height
-    yield Finding(
-        check="splits",
-        what="the same two responses stand in several splits under prompts that are nearly one,"
-        f" such as a question with a name in front: {counted(given.height, 'judgement')}"
-        f" ({share_text(share)})",
-        failed=True,
-        rows=given.height,
-        share=share,
-        details={"unit": "near-duplicate prompt", "n_units": near["texts"].n_unique()},
-        examples=tuple(
-            Example(pair, f"prompts end {shown(one[-EXCERPT:])} and {shown(other[-EXCERPT:])}")
-            for pair, one, other in near.select("pair_id_late", "asked", "asked_late")
-            .unique("pair_id_late", keep="first", maintain_order=True)
-            .sort("pair_id_late")
-            .head(EXAMPLES)
-            .iter_rows()
-        ),
-        hint="plt dataset-split DATA --by response -o OUT",
-    )
+def across_findings(prefs: Preferences) -> list[Finding]:
+    """Findings of both kinds; none for a table that is not divided.
 
-
-def _alike(early: pl.Series, late: pl.Series) -> NDArray[np.bool_]:
-    """Whether prompts in normal form are nearly one, by their characters or their end, [n]."""
-    cosine = np.einsum("nd,nd->n", character_vectors(early), character_vectors(late))
-    tails = [_one_tail(*both) for both in zip(early, late, strict=True)]
-    return np.asarray((cosine >= NEAR) | np.array(tails))
-
-
-def _one_tail(one: str, other: str) -> bool:
-    """Whether two prompts end alike, by `MIN_TAIL` characters and half of the shorter one."""
-    shorter = min(len(one), len(other))
-    needed = max(MIN_TAIL, (shorter + 1) // 2)
-    return shorter >= needed and one[-needed:] == other[-needed:]
-
-
-def _quoted_elsewhere(prefs: Preferences, divided: pl.DataFrame) -> Iterator[Finding]:
-    """What is judged in one part and quoted in prompts of another: a finding from 10 % of it on."""
+    Responses shorter than 25 characters are no quotations. Of more than 20,000 distinct responses
+    of val and test the first by name are looked for.
+    """
+    divided = prefs.votes.filter(pl.col("split").is_not_null())
+    if not divided.height:
+        return []
+    part = pl.col("split").to_physical()
+    parts = divided.group_by("pair_id").agg(part=part.min(), rows=pl.len())
     texts = prefs.pairs.select(
         "pair_id",
-        prompt=_asked(prefs.pairs),
-        response_a=normal(pl.col("response_a")),
-        response_b=normal(pl.col("response_b")),
-    )
-    parts = divided.select("pair_id", split=pl.col("split").to_physical())
-    rows = parts.join(texts, on="pair_id", how="left", maintain_order="left")
-    prompts = rows.group_by("prompt", maintain_order=True).agg(parts=pl.col("split").unique())
-    judged = rows.unpivot(SIDES, index="split", value_name="text").group_by("text")
-    responses = judged.agg(parts=pl.col("split").unique()).filter(
-        pl.col("text").str.len_chars() >= ANCHOR
-    )
-    held = _held(prompts, responses)
-    if not held:
+        prompt=normal(_joined(pl.col("prompt"))),
+        a=normal(pl.col("response_a")),
+        b=normal(pl.col("response_b")),
+    ).join(parts, on="pair_id")
+    return [
+        *_quoted(texts.sort("pair_id"), divided.height),
+        *_one_choice_twice(texts.sort("pair_id"), divided.height),
+    ]
+
+
+def _joined(prompt: pl.Expr) -> pl.Expr:
+    return prompt.list.eval(pl.element().struct.field("content")).list.join("\n")
+
+
+def _quoted(texts: pl.DataFrame, n_rows: int) -> Iterator[Finding]:
+    """Responses of a later part that stand in a prompt of an earlier one."""
+    responses = pl.concat(
+        [texts.select("pair_id", "part", "rows", "prompt", text=side) for side in ("a", "b")]
+    ).filter((pl.col("part") > 0) & (pl.col("text").str.len_chars() >= MIN_QUOTE))
+    # Who repeats the question is quoted by everybody who asks it.
+    responses = responses.filter(~pl.col("prompt").str.contains(pl.col("text"), literal=True))
+    wanted = responses["text"].unique().sort().head(MAX_RESPONSES)
+    if not wanted.len():
         return
-    quoted = pl.any_horizontal(pl.col(SIDES).is_in(list(held)))
-    given = rows.filter(quoted)
-    share = given.height / rows.height
-    most = rows.group_by("split").agg(quoted.mean().alias("share"))["share"].to_numpy().max()
+    prompts = texts.select("prompt", "part").unique()
+    held = prompts.with_columns(
+        text=pl.col("prompt").str.extract_many(wanted.implode(), overlapping=True)
+    )
+    held = held.explode("text").drop_nulls("text")
+    # What stands in many conversations is a phrase, such as an apology.
+    held = held.filter(pl.col("prompt").n_unique().over("text") <= MAX_PROMPTS)
+    held = held.select("text", from_part="part").unique()
+    found = responses.join(held, on="text").filter(pl.col("from_part") < pl.col("part"))
+    pairs = found.unique("pair_id", keep="first", maintain_order=True).sort("pair_id")
+    rows = int(pairs["rows"].sum())
+    if rows < MIN_ROWS or rows < QUOTED_SHARE * n_rows:
+        return
     yield Finding(
         check="splits",
-        what=f"prompts of another split hold a response of {counted(given.height, 'judgement')}"
-        f" ({share_text(share)}; in one split {share_text(float(most))})",
-        failed=bool(most >= MIN_QUOTED),
-        rows=given.height,
-        share=share,
-        details={"n_responses": len(held)},
+        what=f"responses of {counted(pairs.height, 'pair')} stand in prompts of an earlier part"
+        f" ({counted(rows, 'judgement')}, {share_text(rows / n_rows)}): training reads what val or"
+        " test asks about",
+        failed=True,
+        rows=rows,
+        share=rows / n_rows,
+        details={"n_pairs": pairs.height},
         examples=tuple(
-            Example(pair, f"prompt elsewhere holds {shown(text[:EXCERPT])}")
-            for pair, *both in given.unique("pair_id", keep="first", maintain_order=True)
-            .select("pair_id", *SIDES)
-            .sort("pair_id")
-            .head(EXAMPLES)
-            .iter_rows()
-            for text in [text for text in both if text in held][:1]
+            Example(pair, f"response {shown(text[:EXCERPT])}")
+            for pair, text in pairs.select("pair_id", "text").head(EXAMPLES).iter_rows()
         ),
-        hint="plt dataset-split DATA --by group -o OUT, where a group is a conversation",
+        hint="put the turns of a conversation into one group: --map group=CONVERSATION_ID",
     )
 
 
-def _held(prompts: pl.DataFrame, responses: pl.DataFrame) -> set[str]:
-    """The responses that stand in a prompt of a part in which they are not only judged.
+def _one_choice_twice(texts: pl.DataFrame, n_rows: int) -> Iterator[Finding]:
+    """The same two responses in two parts, under prompts that are nearly the same."""
+    sides = texts.with_columns(
+        one=pl.min_horizontal("a", "b"), other=pl.max_horizontal("a", "b")
+    ).select("pair_id", "prompt", "part", "rows", "one", "other")
+    keys = ["one", "other"]
+    torn = sides.group_by(keys).agg(first=pl.col("part").min(), last=pl.col("part").max())
+    torn = torn.filter(pl.col("first") < pl.col("last")).select(keys)
+    both = sides.join(torn, on=keys)
+    early = both.filter(pl.col("part") == pl.col("part").min().over(keys))
+    early = early.unique(keys, keep="first", maintain_order=True).select(*keys, before="prompt")
+    late = both.join(early, on=keys).filter(
+        (pl.col("part") > pl.col("part").min().over(keys)) & (pl.col("prompt") != pl.col("before"))
+    )
+    kept = [_alike(*row) for row in late.select("prompt", "before").iter_rows()]
+    late = late.filter(pl.Series(kept, dtype=pl.Boolean)).sort("pair_id")
+    rows = int(late["rows"].sum())
+    if rows < MIN_ROWS or rows < MIN_SHARE * n_rows:
+        return
+    yield Finding(
+        check="splits",
+        what=f"{counted(late.height, 'pair')} have the responses of a pair in an earlier part,"
+        f" under a prompt that is nearly the same ({counted(rows, 'judgement')},"
+        f" {share_text(rows / n_rows)}): one choice stands in two parts",
+        failed=True,
+        rows=rows,
+        share=rows / n_rows,
+        details={"n_pairs": late.height},
+        examples=tuple(
+            Example(pair, f"{shown(prompt[:EXCERPT])} and {shown(before[:EXCERPT])}")
+            for pair, prompt, before in late.select("pair_id", "prompt", "before")
+            .head(EXAMPLES)
+            .iter_rows()
+        ),
+        hint="plt dataset-split DATA --by response -o OUT, or take what differs out of the prompts",
+    )
 
-    Args:
-        prompts: `prompt`, `parts` (those it stands in).
-        responses: `text` of at least `ANCHOR` characters, `parts` (those it is judged in).
-    """
-    if responses.height == 0:
-        return set()
-    sought = dict(responses.select("text", "parts").iter_rows())
-    heads: dict[int, list[str]] = {}
-    for text, code in zip(sought, _windows("".join(t[:ANCHOR] for t in sought))[::ANCHOR],
-                          strict=True):  # fmt: skip
-        heads.setdefault(int(code), []).append(text)
-    known = np.array(sorted(heads), dtype=np.uint64)
-    likely = np.zeros(2**24, dtype=np.bool_)
-    likely[known >> SHIFT] = True
-    found: set[str] = set()
-    longest = int(prompts["prompt"].str.len_chars().to_numpy().max())
-    size = max(1, CHUNK // max(1, longest))
-    for first in range(0, prompts.height, size):
-        some = prompts.slice(first, size)
-        codes = _windows("".join(some["prompt"]))
-        at = np.flatnonzero(likely[codes >> SHIFT])
-        at = at[np.isin(codes[at], known)]
-        ends = np.cumsum(some["prompt"].str.len_chars().to_numpy())
-        for place, row in zip(at, np.searchsorted(ends, at, side="right"), strict=True):
-            text, parts = some.row(int(row))
-            for response in heads[int(codes[place])]:
-                if response in text and set(sought[response]) != set(parts):
-                    found.add(response)
-    return found
+
+def _alike(prompt: str, other: str) -> bool:
+    """Whether two prompts share most of the shorter one: its words, its beginning or its end."""
+    one, two = set(re.findall(r"\w+", prompt)), set(re.findall(r"\w+", other))
+    shared = len(one & two)
+    if shared >= MIN_WORDS and shared >= ALIKE * min(len(one), len(two)):
+        return True
+    least = max(MIN_EDGE, ALIKE * min(len(prompt), len(other)))
+    return max(_common(prompt, other), _common(prompt[::-1], other[::-1])) >= least
 
 
-def _windows(text: str) -> NDArray[np.uint64]:
-    """A hash of each `ANCHOR` characters in a row, [len(text) - ANCHOR + 1]."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    hashes = codes.astype(np.uint64)
-    factor, width = 0x9E3779B97F4A7C15, 1
-    while width < ANCHOR:
-        hashes = hashes[:-width] * np.uint64(factor) + hashes[width:]
-        factor, width = factor * factor % 2**64, 2 * width
-    return hashes
+def _common(text: str, other: str) -> int:
+    """How many characters two texts begin with in common."""
+    both = zip(text, other, strict=False)
+    return next((i for i, (a, b) in enumerate(both) if a != b), min(len(text), len(other)))

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from plt.analyze.lint.control_tokens import CONTROL_TOKEN
 from plt.analyze.lint.decisions import MIN_GROUPS
 from plt.analyze.lint.findings import Example, Finding, counted, figure_text, shown
+from plt.analyze.lint.text_forms import CONTROL_TOKEN
 from plt.analyze.repeats.consistency import MIN_REPEATS, consistency, copies_caveat
 from plt.analyze.votes.votes import read_rows
 from plt.data.tables.preferences import Preferences

@@ -11,8 +11,31 @@ import numpy as np
 import polars as pl
 
 from plt.analyze.intervals.clusters import BoolArray
-from plt.analyze.lint.control_tokens import CONTROL_TOKEN
 from plt.analyze.lint.findings import shown
+
+CHAT_TOKENS = (
+    r"<\|[A-Za-z0-9_ .:/-]{1,40}\|>",  # <|im_start|>, <|endoftext|>, <|eot_id|>, <|user|>
+    r"<｜[^｜<>]{1,40}｜>",
+    r"</?s>",
+    r"\[/?(?:INST|SYS)\]",
+    r"<</?SYS>>",
+    r"<(?:start|end)_of_(?:turn|text)>",
+    r"<(?:bos|eos|pad|unk)>",
+    r"\[(?:CLS|SEP|PAD|MASK|UNK|BOS|EOS)\]",
+)
+FORGED_TURNS = (
+    r"\n\n(?:Human|Assistant):",
+    r"(?m:^)### ?(?:Human|Assistant|Instruction|Response|System|User):",
+)
+CONTROL_CHARACTERS = (
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]",  # also the escape that starts ANSI sequences
+    r"[\x{0080}-\x{009f}]",
+    r"[\x{202a}-\x{202e}\x{2066}-\x{2069}]",  # bidirectional overrides
+)
+CONTROL_TOKEN = "|".join((*CHAT_TOKENS, *FORGED_TURNS, *CONTROL_CHARACTERS))
+"""What chat templates, tokenizers and terminals obey instead of showing: one pattern, in the syntax
+that polars (Rust) reads. In a text that a person or a model wrote it forges turns, ends a sequence
+early, or paints the terminal of whoever looks at the data."""
 
 FAMILIES = ("wrapping", "turn markers", "whitespace", "encoding", "first and last characters")
 
