@@ -101,7 +101,8 @@ def _draw_sections(axes: Any, found: Tax) -> None:
     for place, each in zip(places, known, strict=True):
         change = each.change
         assert change is not None
-        value = 100 * float(change.interval.value or 0.0)
+        assert change.interval.value is not None
+        value = 100 * change.interval.value
         if change.low is not None and change.high is not None:
             axes.plot([100 * change.low, 100 * change.high], [place, place], color="#4477aa")
         axes.plot(value, place, "o", color="#4477aa")

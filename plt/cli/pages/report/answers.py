@@ -34,7 +34,9 @@ def leader(found: Comparison) -> Compared | None:
 
 def _gain(row: Compared) -> float:
     assert row.gain is not None
-    return row.gain.own.interval.value or 0.0
+    value = row.gain.own.interval.value
+    assert value is not None  # what is above 0 has a value
+    return value
 
 
 def _which(found: Comparison) -> list[str]:
@@ -72,7 +74,9 @@ def _percent(row: Compared) -> str:
     figure = row.macro if row.macro.value is not None else row.pooled
     low, high = figure.low, figure.high
     ends = "" if low is None or high is None else f" [{100 * low:.0f}, {100 * high:.0f}]"
-    return f"{100 * (figure.value or 0.0):.0f} %{ends}"
+    if figure.value is None:
+        return f"an accuracy that is not known ({figure.reason})"
+    return f"{100 * figure.value:.0f} %{ends}"
 
 
 def _for_whom(found: Comparison) -> list[str]:

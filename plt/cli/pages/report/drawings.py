@@ -12,6 +12,7 @@ from plt.cli.shell.pictures import Axis, Mark, Picture, Series
 if TYPE_CHECKING:
     from plt.analyze.comparison.compare import Compared, Comparison
     from plt.analyze.comparison.entries import Cost
+    from plt.analyze.comparison.gains import Gain
     from plt.analyze.intervals.uncertainty import Interval
 
 MOST_IN_WORDS = 6
@@ -21,7 +22,9 @@ def gain_picture(found: Comparison) -> Picture:
     """Each run's gain over the baseline, with intervals that hold together."""
     marks = []
     gains = [row.gain for row in found.rows if row.gain is not None]
-    for gain in sorted(gains, key=lambda each: -(each.own.interval.value or 0.0)):
+    known = [each for each in gains if each.own.interval.value is not None]
+    unknown = [each for each in gains if each.own.interval.value is None]
+    for gain in [*sorted(known, key=_value, reverse=True), *unknown]:
         own = gain.own
         value = own.interval.value
         marks.append(
@@ -43,6 +46,17 @@ def gain_picture(found: Comparison) -> Picture:
         (Series("gain", tuple(marks)),),
         reference=(0.0, "no difference"),
     )
+
+
+def _value(gain: Gain) -> float:
+    value = gain.own.interval.value
+    assert value is not None
+    return value
+
+
+def _place(mark: Mark) -> float:
+    assert mark.at is not None
+    return mark.at
 
 
 def accuracy_picture(found: Comparison) -> Picture:
@@ -87,7 +101,10 @@ def against(
         mark = Mark(row.entry.name, figure.value, figure.low, figure.high, place or None)
         series.setdefault(row.entry.method, []).append(mark)
     left_out = [row.entry.name for row in found.rows if not cost(row.entry.cost)]
-    drawn = {key: sorted(marks, key=lambda m: m.at or 0.0) for key, marks in series.items()}
+    drawn = {
+        key: sorted((m for m in marks if m.at is not None), key=_place)
+        for key, marks in series.items()
+    }
     said = [
         f"{m.label} {m.at:,.0f}: {m.value:.3f}"
         for marks in drawn.values() for m in marks if m.at is not None and m.value is not None
@@ -100,7 +117,7 @@ def against(
         tuple(
             Series(key, tuple(marks), joined=len({m.at for m in marks}) > 1)
             for key, marks in drawn.items()
-            if any(m.at is not None for m in marks)
+            if marks
         ),
         Axis(what, log=True),
         reference=(0.5, "a coin"),
