@@ -17,6 +17,7 @@ from plt.analyze.lint.places import across_findings, split_findings
 from plt.analyze.lint.records import (
     control_token_findings,
     label_findings,
+    position_findings,
     repeat_findings,
     score_findings,
 )
@@ -54,6 +55,7 @@ def lint(prefs: Preferences, *, seed: int = 0) -> LintReport:
         *marker_findings(decisions),
         *context_findings(prefs, decisions, seed),
         *taste_findings(decisions, folds, tastes),
+        *position_findings(prefs.votes),
         *score_findings(prefs.votes),
         *split_findings(prefs),
         *across_findings(prefs),

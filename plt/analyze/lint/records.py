@@ -3,7 +3,7 @@
 import polars as pl
 
 from plt.analyze.lint.decisions import MIN_GROUPS
-from plt.analyze.lint.findings import Example, Finding, counted, figure_text, shown
+from plt.analyze.lint.findings import Example, Finding, counted, figure_text, share_text, shown
 from plt.analyze.lint.text_forms import CONTROL_TOKEN
 from plt.analyze.repeats.consistency import MIN_REPEATS, consistency, copies_caveat
 from plt.analyze.votes.votes import read_rows
@@ -12,6 +12,8 @@ from plt.data.tables.schema import PREFERENCES
 
 CHANCE = 0.5
 MAX_CONTRADICTED = 0.02
+MIN_SHOWN, ALWAYS = 20, 0.98
+"""From so many judgements on, this share of one place is said."""
 EXAMPLES = 3
 CONTEXT = 20
 KEY = list(PREFERENCES.key)
@@ -94,6 +96,33 @@ def score_findings(votes: pl.DataFrame) -> list[Finding]:
             hint="check which column is the label and whether a higher score is better"
             if failed
             else None,
+        )
+    ]
+
+
+def position_findings(votes: pl.DataFrame) -> list[Finding]:
+    """A note where the response that people saw first is nearly always, or never, preferred."""
+    known = votes.filter(
+        pl.col("shown_first").is_not_null()
+        & pl.col("label").is_not_null()
+        & (pl.col("label") != CHANCE)
+    )
+    if known.height < MIN_SHOWN:
+        return []
+    first = (known["shown_first"].cast(pl.String) == "a") == (known["label"] > CHANCE)
+    share = float(first.sum() / known.height)
+    if max(share, 1 - share) < ALWAYS:
+        return []
+    which = "first" if share > CHANCE else "last"
+    return [
+        Finding(
+            check="taste",
+            what=f"people preferred the response that they saw {which} in"
+            f" {share_text(max(share, 1 - share))} of {counted(known.height, 'judgement')}: that"
+            " may be the order and no taste",
+            failed=False,
+            rows=known.height,
+            share=known.height / votes.height,
         )
     ]
 

@@ -42,6 +42,10 @@ KEEP, DROP = DUPLICATES = ("keep", "drop")
 UNTOLD = "left out"
 
 
+MIN_SIDED, ALWAYS = 20, 0.98
+"""From so many judgements on, this share of one side is said."""
+
+
 @dataclass(frozen=True)
 class GenericOptions:
     """How to read a file of unknown origin.
@@ -201,6 +205,8 @@ def converted(found: Planned, options: GenericOptions, say: Say = warn) -> Prefe
     if "label" in frame.columns and options.unlabelled and frame["label"].is_not_null().any():
         say("--unlabelled was not needed: there are labels")
     _say_merged(frame, found, say)
+    if plan.form == "pair":
+        _say_first(frame, say)
     meta = Meta(dataset=options.dataset, license=options.license, source_hash=table.source_hash)
     meta = meta.with_dropped(table.dropped).with_dropped(unread).with_dropped(dropped)
     prefs = build(frame, meta)
@@ -211,6 +217,26 @@ def converted(found: Planned, options: GenericOptions, say: Say = warn) -> Prefe
     if "user_id" in plan.sources and nobody:
         say(f"{nobody} of {prefs.votes.height} judgements are of nobody: no name stands there")
     return prefs
+
+
+def _say_first(frame: pl.DataFrame, say: Say) -> None:
+    """Says where the preferred response always stands in one place as the data came.
+
+    Which response is `a` is decided by a hash, so the table does not show it; but a label that is
+    the same in every row may be a column that is no label, and people who always saw the better
+    text first were not asked blindly.
+    """
+    if "label" not in frame.columns:
+        return
+    sided = frame.filter(pl.col("label").is_not_null() & (pl.col("label") != 0.5))["label"]
+    share = float((sided > 0.5).sum() / sided.len()) if sided.len() >= MIN_SIDED else 0.5
+    if max(share, 1 - share) >= ALWAYS:
+        place = "first" if share > 0.5 else "second"
+        say(
+            f"in {100 * max(share, 1 - share):.0f} % of {sided.len()} judgements the response that"
+            f" stands {place} as the data came is preferred: is this the label, and were people"
+            " shown both orders?"
+        )
 
 
 def _mapped_there(table: RawTable, mapping: Mapping[str, str]) -> bool:

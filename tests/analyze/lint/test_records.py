@@ -5,8 +5,14 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from plt.analyze.lint.records import control_token_findings, label_findings, repeat_findings
+from plt.analyze.lint.records import (
+    control_token_findings,
+    label_findings,
+    position_findings,
+    repeat_findings,
+)
 from plt.data.tables.preferences import Preferences, build
+from plt.data.tables.schema import PREFERENCES
 from plt.data.tables.table import Meta
 from tests.data.made_tables import crossed, raw_frame, user_turn
 
@@ -135,3 +141,18 @@ class TestControlTokens:
         (found,) = control_token_findings(replace(prefs, pairs=pairs))
         assert found.rows == 5
         assert found.details["tokens"] == {"'</s>'": 2}
+
+
+@pytest.mark.parametrize(("side", "said"), [("a", "first"), ("b", "last")])
+def test_who_always_prefers_what_stands_first_is_noted(side: str, said: str) -> None:
+    votes = crossed(5, 20).votes
+    won = pl.when(pl.col("label") > 0.5).then(pl.lit("a")).otherwise(pl.lit("b"))
+    lost = pl.when(pl.col("label") > 0.5).then(pl.lit("b")).otherwise(pl.lit("a"))
+    kind = PREFERENCES.column("shown_first").dtype
+    order = (won if side == "a" else lost).cast(kind)
+    (found,) = position_findings(votes.with_columns(shown_first=order))
+    assert not found.failed
+    assert f"preferred the response that they saw {said} in 100.0 %" in found.what
+    by_chance = pl.when(pl.col("pair_id") % 3 == 0).then(won).otherwise(lost).cast(kind)
+    assert position_findings(votes.with_columns(shown_first=by_chance)) == []
+    assert position_findings(votes) == []

@@ -362,3 +362,18 @@ def test_a_rank_mapped_as_a_score_is_refused(name: str) -> None:
     assert {row[1:3] for row in liked(prefs)} == {
         ("best", "mid"), ("best", "worst"), ("mid", "worst"),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "place"), [(1, "first"), (0, "second")])
+def test_a_label_that_never_changes_is_told(label: int, place: str) -> None:
+    rows = [{**PAIR, "prompt": f"q {i}", "label": label} for i in range(25)]
+    heard: list[str] = []
+    convert(jsonl(rows), GenericOptions(dataset="d"), heard.append)
+    told = [each for each in heard if "as the data came is preferred" in each]
+    assert len(told) == 1
+    assert f"in 100 % of 25 judgements the response that stands {place}" in told[0]
+    mixed = [{**row, "label": i % 2} for i, row in enumerate(rows)]
+    for fewer in (rows[:19], mixed):
+        heard.clear()
+        convert(jsonl(fewer), GenericOptions(dataset="d"), heard.append)
+        assert not [each for each in heard if "as the data came" in each]
