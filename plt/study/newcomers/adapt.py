@@ -167,6 +167,7 @@ def adapt(paths: Sequence[Path], asked: Asked, session: Session) -> AdaptOutcome
     runs = [load_run(path) for path in paths]
     _refuse_blind(runs)
     people = newcomers(session.prefs, asked.apart)
+    _refuse_undecided(people)
     notes = (*people.notes, *too_few(people, asked.n_shots))
     for note in notes:
         session.report(note)
@@ -205,6 +206,23 @@ def _asked_of(run: Run, asked: Asked) -> tuple[Asked, str]:
     return replace(asked, select="random"), (
         f"{method} cannot choose what to ask (--select {asked.select}), since it does not say how"
         " sure it is of a person: its answers were drawn at random"
+    )
+
+
+def _refuse_undecided(people: Newcomers) -> None:
+    """Refuses questions that nobody answered with a side, before anything is computed.
+
+    Raises:
+        DataError: All are ties or have no label.
+    """
+    labels = people.questions.votes["label"]
+    if ((labels != 0.5) & labels.is_not_null()).any():
+        return
+    n_ties = int((labels == 0.5).sum())
+    raise DataError(
+        f"no question to a new person was answered with a side ({n_ties} ties,"
+        f" {labels.null_count()} without a label): nothing can be right or wrong",
+        hint="plt score RUN DATA gives the scores without figures",
     )
 
 

@@ -333,3 +333,18 @@ def test_a_card_without_good_news_is_said_of_the_adapted_run(here: Path, capfd: 
     assert "too sure: on simulated people" in found.err
     assert main(["report", found.out.strip()]) == 0
     assert "too sure: on simulated people" in capfd.readouterr().out
+
+
+def test_questions_that_are_all_ties_are_refused_before_anything_is_made(
+    here: Path, capfd: Captured
+) -> None:
+    prefs = read_preferences(Path("t.parquet"))
+    asked = (pl.col("user_split") == "unseen") & (pl.col("split") == "test")
+    label = pl.when(asked).then(pl.lit(0.5)).otherwise("label").cast(pl.Float32)
+    votes = prefs.votes.with_columns(label=label)
+    write_preferences(replace(prefs, votes=votes), Path("ties.parquet"))
+    run = trained(capfd, data="ties.parquet")
+    before = sorted(Path("runs").iterdir())
+    said = refused(capfd, run, "--n-shots", "2", "--no-baselines")
+    assert "no question to a new person was answered with a side" in said
+    assert sorted(Path("runs").iterdir()) == before
