@@ -16,6 +16,7 @@ from plt.cli.shell.options import (
     Json,
     Parents,
     Quiet,
+    Runs,
     Seed,
 )
 from plt.cli.shell.streams import STDIN, Result, progress_bar, say
@@ -57,9 +58,7 @@ def command(
         Path | None,
         typer.Option("-o", "--out", help="Folder of the run. [RUNS/adapt-METHOD-RUN_ID]"),
     ] = None,
-    runs: Annotated[
-        Path, typer.Option("--runs", envvar="PLT_RUNS", help="Folder that runs are made in.")
-    ] = Path("runs"),
+    runs: Runs = Path("runs"),
     users: Annotated[
         Path | None,
         typer.Option("--users", help="A users/1 table: what the new people say of themselves."),

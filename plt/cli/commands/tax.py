@@ -9,6 +9,8 @@ import typer
 
 from plt.cli.shell.options import (
     BatchSize,
+    Bench,
+    Compat,
     Config,
     Device,
     Dtype,
@@ -16,6 +18,8 @@ from plt.cli.shell.options import (
     Json,
     Parents,
     Quiet,
+    Runs,
+    ScoredUsers,
     Seed,
 )
 from plt.cli.shell.streams import Block, Result, progress_bar, say
@@ -31,21 +35,13 @@ def command(
         list[str],
         typer.Argument(metavar="RUN...", help="Run directories, or - for paths piped in."),
     ],
-    bench: Annotated[
-        str,
-        typer.Option("--bench", help="rewardbench, rewardbench2, rm-bench, a table or raw file."),
-    ] = "rewardbench",
+    bench: Bench = "rewardbench",
     base: Annotated[
         str | None,
         typer.Option("--base", help="A run or a reward model. [the run's own, which is said]"),
     ] = None,
-    users: Annotated[
-        str, typer.Option("--users", help="How many users are scored, or all.")
-    ] = "100",
-    compat: Annotated[
-        str,
-        typer.Option("--compat", help="official, or s0: RewardBench as Dong et al. 2025 read it."),
-    ] = "official",
+    users: ScoredUsers = "100",
+    compat: Compat = "official",
     plot: Annotated[
         Path | None,
         typer.Option("--plot", metavar="FILE", help="Draw the changes as .svg or .png."),
@@ -54,9 +50,7 @@ def command(
         Path | None,
         typer.Option("-o", "--out", help="Folder of the run. [RUNS/tax-METHOD-RUN_ID]"),
     ] = None,
-    runs: Annotated[
-        Path, typer.Option("--runs", envvar="PLT_RUNS", help="Folder that runs are made in.")
-    ] = Path("runs"),
+    runs: Runs = Path("runs"),
     device: Device = "auto",
     dtype: Dtype = "float32",
     batch_size: BatchSize = 32,

@@ -18,6 +18,7 @@ from plt.cli.shell.options import (
     MaxLength,
     Parents,
     Quiet,
+    Runs,
     Seed,
     Settings,
 )
@@ -74,9 +75,7 @@ def command(
         Path | None,
         typer.Option("-o", "--out", help="Folder of the run. [RUNS/METHOD-RUN_ID]"),
     ] = None,
-    runs: Annotated[
-        Path, typer.Option("--runs", envvar="PLT_RUNS", help="Folder that runs are made in.")
-    ] = Path("runs"),
+    runs: Runs = Path("runs"),
     users: Annotated[
         Path | None,
         typer.Option("--users", help="A users/1 table: profiles and attributes of people."),

@@ -60,3 +60,17 @@ Settings: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A knob of the method; may be repeated."),
 ]
+Runs: TypeAlias = Annotated[
+    Path, typer.Option("--runs", envvar="PLT_RUNS", help="Folder that runs are made in.")
+]
+Bench: TypeAlias = Annotated[
+    str,
+    typer.Option("--bench", help="rewardbench, rewardbench2, rm-bench, a table or raw file."),
+]
+ScoredUsers: TypeAlias = Annotated[
+    str, typer.Option("--users", help="How many users are scored, or all.")
+]
+Compat: TypeAlias = Annotated[
+    str,
+    typer.Option("--compat", help="official, or s0: RewardBench as Dong et al. 2025 read it."),
+]
