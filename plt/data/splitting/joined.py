@@ -49,7 +49,8 @@ class JoinPlan:
         again: Judgements with the key of one in an earlier table: ``repeats`` are further acts of
             judging, ``copies`` the same act, of which the first is kept. None refuses them.
         users_apart: Whether equal user ids of different tables are different people, so that each
-            is written with the name of its dataset before it.
+            is written with the name of its dataset before it, or with the number of its table
+            where two have one name.
         drop_split: Whether splits are forgotten.
     """
 
@@ -87,7 +88,7 @@ def join_tables(tables: Sequence[Named], plan: JoinPlan) -> Joined:
         )
     _refuse_other_texts(tables)
     _refuse_twice(tables)
-    parts = [_apart(each, plan.users_apart) for each in tables]
+    parts = _apart(tables) if plan.users_apart else list(tables)
     frames = [
         each.prefs.wide().with_columns(
             pl.col(pl.Categorical).cast(pl.String), pl.lit(i, dtype=pl.UInt32).alias(TABLE)
@@ -171,17 +172,21 @@ def _refuse_types(tables: Sequence[Named], frames: Sequence[pl.DataFrame]) -> No
         )
 
 
-def _apart(table: Named, users_apart: bool) -> Named:
-    """The table with its dataset's name before each user, where that is wanted."""
-    if not users_apart:
-        return table
-    votes = table.prefs.votes
-    whose = pl.col("dataset").cast(pl.String)
-    names = pl.when(pl.col("user_id").is_not_null()).then(
-        pl.format("{}/{}", whose, pl.col("user_id").cast(pl.String))
-    )
-    votes = votes.with_columns(user_id=names.cast(pl.Categorical))
-    return replace(table, prefs=replace(table.prefs, votes=votes))
+def _apart(tables: Sequence[Named]) -> list[Named]:
+    """The tables with a name of their own before each user."""
+    datasets = [set(each.prefs.votes["dataset"].cast(pl.String)) for each in tables]
+    same = sum(map(len, datasets)) > len(set().union(*datasets))
+    found = []
+    for number, each in enumerate(tables, start=1):
+        votes = each.prefs.votes
+        whose = pl.col("dataset").cast(pl.String)
+        front = pl.format("{} {}", pl.lit(number), whose) if same else whose
+        names = pl.when(pl.col("user_id").is_not_null()).then(
+            pl.format("{}/{}", front, pl.col("user_id").cast(pl.String))
+        )
+        votes = votes.with_columns(user_id=names.cast(pl.Categorical))
+        found.append(replace(each, prefs=replace(each.prefs, votes=votes)))
+    return found
 
 
 def _people(tables: Sequence[Named], plan: JoinPlan) -> tuple[str, ...]:

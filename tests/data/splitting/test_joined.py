@@ -74,6 +74,9 @@ def test_a_person_in_two_tables_is_said_or_kept_apart() -> None:
     apart = joined(one, other, plan=JoinPlan(users_apart=True))
     assert sorted(apart.prefs.votes["user_id"].cast(pl.String)) == ["b/ann", "made/ann"]
     assert apart.says == ()
+    same = judged([("ann", "tea", "coffee", 1.0)])
+    numbered = joined(one, same, plan=JoinPlan(users_apart=True)).prefs.votes["user_id"]
+    assert sorted(numbered.cast(pl.String)) == ["1 made/ann", "2 made/ann"]
 
 
 def test_a_judgement_in_two_tables_is_refused_until_somebody_says_what_it_is() -> None:
