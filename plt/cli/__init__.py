@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import tempfile
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ EXIT_USAGE = 2
 EXIT_FAILED = 3
 EXIT_INTERRUPTED = 130
 EXIT_PIPE_CLOSED = 141
+SECONDS_TO_SAY_IT = 20.0
 # What a person or their machine refuses: no fault of plt, whatever wrote.
 REFUSALS = frozenset(
     {
@@ -129,6 +131,9 @@ def _complain(text: str, *, by_all: bool = False) -> None:
     if by_all or leads():
         with contextlib.suppress(BrokenPipeError):
             tell(text)
+    else:
+        # Whoever ends first makes the launcher end the others, and the first has yet to say it.
+        time.sleep(SECONDS_TO_SAY_IT)
 
 
 def _failed() -> int:
