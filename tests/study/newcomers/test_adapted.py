@@ -7,6 +7,7 @@ import pytest
 
 from plt.cli import main
 from plt.cli.shell.authors import Told, load_reward
+from plt.data.cache import cache_dir
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import read_preferences, write_preferences
 from plt.data.tables.schema import SCORES
@@ -33,7 +34,7 @@ def adapted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Captured) ->
 
 @pytest.mark.parametrize(("n_shots", "draw"), [("0", 0), ("2", 1), ("6", 0), ("all", 0)])
 def test_it_says_what_the_run_said(adapted: Path, n_shots: str, draw: int) -> None:
-    fitted = load_reward(adapted, Told(n_shots, draw), Compute(cache_dir=Path("cache")))
+    fitted = load_reward(adapted, Told(n_shots, draw), Compute(cache_dir=cache_dir()))
     scores, _ = read_table(adapted / "scores.parquet", SCORES)
     every = pl.col("variant").is_not_null()
     size = every if n_shots == "all" else pl.col("n_shots") == int(n_shots)
