@@ -213,8 +213,9 @@ def variance_size(figure: Figure, kind: Codes) -> float:
     side are all that moves an area: where none of them was drawn, value and variance look too good
     together. The variance of a variance of n clusters is 2 / (n - 1) + (kurtosis - 3) / n of its
     square, so that it has the degrees of freedom 2 / that (Satterthwaite 1946, Biometrics Bulletin
-    2); a kurtosis below the normal distribution's is by chance and counts as 3. In simulations
-    with an area of .997 over 30 users, Kish's number held .92 of intervals and this one .95.
+    2); a kurtosis below the normal distribution's is by chance and counts as 3. In the
+    coverage map's design of 30 users and an area of .997, Kish's number held 91.5 % of 400
+    intervals and this one 94.5 %.
     """
     size = figure.size(kind)
     if isinstance(figure, OverUsers) or not figure.is_area or size <= 1 + ROUNDING:

@@ -132,12 +132,14 @@ def _own_words(prefs: Preferences, named: pl.DataFrame) -> Iterator[Finding]:
     texts = prefs.pairs.select("pair_id", "response_a", "response_b", text=content)
     whose = named.select("pair_id", user=pl.col("user_id").cast(pl.String)).unique()
     rows = whose.join(texts, on="pair_id").sort("user", "pair_id")
-    own = {
-        str(part["user"][0]): _common(part["text"].unique().to_list())
-        for part in rows.partition_by("user", maintain_order=True)
-        if part["text"].n_unique() >= MIN_PROMPTS
-    }
-    everybody = len(_common(rows["text"].unique().to_list()))
+    # What all texts begin with is what the first and the last in order begin with.
+    text = pl.col("text")
+    ends = rows.group_by("user", maintain_order=True).agg(
+        first=text.min(), last=text.max(), prompts=text.n_unique()
+    )
+    many = ends.filter(pl.col("prompts") >= MIN_PROMPTS)
+    own = {user: _common(a, b) for user, a, b in many.select("user", "first", "last").iter_rows()}
+    everybody = len(_common(*ends.select(pl.col("first").min(), pl.col("last").max()).row(0)))
     long = {user: prefix for user, prefix in own.items() if len(prefix) >= everybody + MIN_PREFIX}
     if len(own) < MIN_USERS or len(long) < MOST * len(own) or len(set(long.values())) < len(long):
         return
@@ -169,9 +171,8 @@ def _own_words(prefs: Preferences, named: pl.DataFrame) -> Iterator[Finding]:
     )
 
 
-def _common(texts: list[str]) -> str:
-    """What all texts begin with, up to the end of its last word."""
-    first, last = min(texts), max(texts)
+def _common(first: str, last: str) -> str:
+    """What two texts both begin with, up to the end of its last word."""
     size = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), None)
     if size is None:
         return first[: min(len(first), len(last))]
