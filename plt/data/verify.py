@@ -134,15 +134,19 @@ def stored_tolerance(reference: Path) -> float | None:
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["margin_tolerance"]
-        if isinstance(found, int | float) and 0 < found < math.inf:
-            return float(found)
-    except (ValueError, KeyError, TypeError):
-        pass
-    raise ArtifactError(
-        f"{path} does not say which margin_tolerance is meant",
-        hint="plt verify RUN --store FOLDER --tolerance 1e-4",
-    )
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        document = None
+    found = document.get("margin_tolerance") if isinstance(document, dict) else None
+    tolerance = math.nan
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        tolerance = float(found)
+    if not 0 < tolerance < math.inf:
+        raise ArtifactError(
+            f"{path} does not say which margin_tolerance is meant",
+            hint="plt verify RUN --store FOLDER --tolerance 1e-4",
+        )
+    return tolerance
 
 
 def _changed_files(run: Run, *, pruned: bool = False) -> list[str]:

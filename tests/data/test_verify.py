@@ -175,9 +175,10 @@ def test_what_is_stored_is_checked(tmp_path: Path) -> None:
     scores_file = tmp_path / "kept" / SCORES_FILE
     pl.read_parquet(scores_file).write_parquet(scores_file)
     assert "has changed since the run ended" in verify(run, tmp_path / "kept").problems[0]
-    (tmp_path / "kept" / "reference.json").write_text('{"margin_tolerance": "many"}')
-    with pytest.raises(ArtifactError, match="does not say which margin_tolerance"):
-        verify(run, tmp_path / "kept")
+    for text in ('{"margin_tolerance": "many"}', '{"margin_tolerance": true}', "[]", "{", "{}"):
+        (tmp_path / "kept" / "reference.json").write_text(text)
+        with pytest.raises(ArtifactError, match="does not say which margin_tolerance"):
+            verify(run, tmp_path / "kept")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("mine")
     with pytest.raises(ArtifactError, match="something else"):
