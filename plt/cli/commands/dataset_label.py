@@ -19,6 +19,7 @@ from plt.cli.shell.judging import (
     Timeout,
     api_judge,
     load_profiles,
+    refuse_judges,
     request_options,
     say_what_leaves,
 )
@@ -102,7 +103,8 @@ def command(
     output = for_table(
         out, "a table", as_json=as_json, force=force, no_clobber=no_clobber, parents=parents
     )
-    _refuse_judges(judge, judge_url, judge_model)
+    refuse_judges(judge, judge_url, judge_model, "--judge builtin:smollm2")
+    _refuse_run(judge)
     profiles = load_profiles(users)
     prefs = load_preferences(data)
     contests = role_contests(prefs, profiles, limit, seed)
@@ -126,19 +128,9 @@ def command(
     )  # fmt: skip
 
 
-def _refuse_judges(judge: str | None, url: str | None, model: str | None) -> None:
+def _refuse_run(judge: str | None) -> None:
     from plt.data.run import MANIFEST
 
-    if judge is not None and judge.startswith(("http://", "https://")):
-        raise UsageError(
-            "--judge is a local model, and texts leave the machine by --judge-url alone",
-            hint="--judge-url URL --judge-model NAME",
-        )
-    if (judge is None) == (url is None):
-        both = "nobody judges" if judge is None else "--judge and --judge-url are two judges"
-        raise UsageError(both, hint="--judge builtin:smollm2, or --judge-url URL")
-    if url is not None and not model:
-        raise UsageError("--judge-url needs --judge-model", hint="--judge-model NAME")
     if judge is not None and (Path(judge) / MANIFEST).exists():
         raise UsageError(
             f"{judge} is a run, and reads no profiles", hint="--judge builtin:smollm2, or a model"

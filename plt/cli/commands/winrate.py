@@ -24,6 +24,7 @@ from plt.cli.shell.judging import (
     api_judge,
     load_profiles,
     own_judge,
+    refuse_judges,
     request_options,
     say_what_leaves,
 )
@@ -123,7 +124,7 @@ def command(
     if _are_verdicts(sources, wanted):
         verdicts, meta, dropped = _kept_verdicts(sources)
     else:
-        _refuse_judges(wanted, judge_model)
+        refuse_judges(judge, judge_url, judge_model, "--judge RUN, --judge builtin:tiny")
         contests, meta = _contests(sources, (first_control, second_control))
         dropped = dict(contests.dropped)
         with progress_bar() as progress:
@@ -243,14 +244,6 @@ def _picture(plot: Path | None, **keep: bool) -> Output | None:
     if plot.suffix.lower() != ".svg":
         raise UsageError(f"--plot draws .svg here, not {plot.name!r}", hint="--plot rates.svg")
     return named(plot, flag="--plot", mark=MARK, **keep)
-
-
-def _refuse_judges(wanted: list[str], judge_model: str | None) -> None:
-    if len(wanted) != 1:
-        both = "--judge and --judge-url are two judges" if wanted else "nobody judges"
-        raise UsageError(both, hint="--judge RUN, --judge builtin:tiny, or --judge-url URL")
-    if wanted == ["--judge-url"] and not judge_model:
-        raise UsageError("--judge-url needs --judge-model", hint="--judge-model NAME")
 
 
 def _kept_verdicts(sources: list[Source]) -> tuple[pl.DataFrame, Meta, dict[str, int]]:

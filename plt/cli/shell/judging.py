@@ -69,6 +69,30 @@ PriceOut: TypeAlias = Annotated[
 ]
 
 
+def refuse_judges(judge: str | None, url: str | None, model: str | None, judges: str) -> None:
+    """Refuses a line with no judge, two of them, or one that would send texts without its flag.
+
+    Args:
+        judge: ``--judge``.
+        url: ``--judge-url``.
+        model: ``--judge-model``.
+        judges: What may stand behind ``--judge``, as in ``--judge RUN``.
+
+    Raises:
+        UsageError: See above.
+    """
+    if judge is not None and judge.startswith(("http://", "https://")):
+        raise UsageError(
+            "--judge is on this machine: texts leave it by --judge-url alone",
+            hint="--judge-url URL --judge-model NAME",
+        )
+    if (judge is None) == (url is None):
+        both = "nobody judges" if judge is None else "--judge and --judge-url are two judges"
+        raise UsageError(both, hint=f"{judges}, or --judge-url URL")
+    if url is not None and not model:
+        raise UsageError("--judge-url needs --judge-model", hint="--judge-model NAME")
+
+
 def load_profiles(users: Path | None) -> dict[str, str]:
     """What people say of themselves, by name; empty without a table."""
     if users is None:

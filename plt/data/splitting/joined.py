@@ -97,7 +97,7 @@ def join_tables(tables: Sequence[Named], plan: JoinPlan) -> Joined:
     ]
     _refuse_types(parts, frames)
     wide = pl.concat(frames, how="diagonal_relaxed")
-    says = _people(parts, plan)
+    says = _people(parts)
     wide, copies = _acts(wide, parts, plan)
     wide, declared, told = _divided(wide, parts, plan)
     meta = _meta(parts, declared, copies)
@@ -189,7 +189,7 @@ def _apart(tables: Sequence[Named]) -> list[Named]:
     return found
 
 
-def _people(tables: Sequence[Named], plan: JoinPlan) -> tuple[str, ...]:
+def _people(tables: Sequence[Named]) -> tuple[str, ...]:
     """Who stands in several tables."""
     seen: set[str] = set()
     both: set[str] = set()
@@ -199,11 +199,11 @@ def _people(tables: Sequence[Named], plan: JoinPlan) -> tuple[str, ...]:
         seen |= users
     if not both:
         return ()
-    hint = "" if plan.users_apart else " (--users-apart takes them for different people)"
-    shown = ", ".join(repr(user) for user in sorted(both)[:SHOWN])
+    more = ", ..." if len(both) > SHOWN else ""
+    shown = ", ".join(repr(user) for user in sorted(both)[:SHOWN]) + more
     return (
         f"{len(both)} of {len(seen)} users judged in several tables and are taken for one person"
-        f" each{hint}: {shown}{', ...' if len(both) > SHOWN else ''}",
+        f" each (--users-apart takes them for different people): {shown}",
     )
 
 

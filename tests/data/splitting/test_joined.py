@@ -1,12 +1,13 @@
 """Several tables as one: nothing counted twice, no split broken."""
 
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import polars as pl
 import pytest
 
-from plt.data.splitting.joined import COPIES, Joined, JoinPlan, Named, join_tables
+from plt.data.splitting.joined import COPIES, Again, Joined, JoinPlan, Named, join_tables
 from plt.data.splitting.splits import SplitPlan, split
 from plt.data.tables.preferences import Preferences, build, from_wide
 from plt.data.tables.table import Meta, content_hash
@@ -166,4 +167,4 @@ def test_one_table_and_an_unknown_word_are_refused() -> None:
     with pytest.raises(UsageError, match="two or more"):
         joined(judged([("ann", "yes", "no", 1.0)]))
     with pytest.raises(UsageError, match="known are repeats, copies"):
-        JoinPlan(again="twice")  # type: ignore[arg-type]
+        JoinPlan(again=cast(Again, "twice"))
